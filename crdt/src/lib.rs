@@ -1,1 +1,8 @@
-//! crdt
+//! What a memory is: ids, identity, signed events, grants, merging and sealing.
+//!
+//! No I/O, no clock, no randomness: time and entropy are arguments. See `docs/architecture.md`.
+
+pub mod codec;
+pub mod hash;
+pub mod id;
+pub mod time;
