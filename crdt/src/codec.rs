@@ -123,6 +123,10 @@ impl Writer {
             item.encode(self);
         }
     }
+    /// Returns what was written so far.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
     /// Returns what was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0

@@ -3,6 +3,13 @@
 //! No I/O, no clock, no randomness: time and entropy are arguments. See `docs/architecture.md`.
 
 pub mod codec;
+pub mod envelope;
+pub mod event;
+pub mod grant;
 pub mod hash;
 pub mod id;
+pub mod identity;
+pub mod selector;
+pub mod sidecar;
+pub mod testing;
 pub mod time;

@@ -1,0 +1,1 @@
+//! Tests of admission: each refusal has its name, and order does not matter.

@@ -1,0 +1,370 @@
+//! Authority: the pure fold of identity and consent events into "who may do what".
+//!
+//! ```text
+//! Verified<Event> --apply--> Authority --view--> the memories a person may fetch, and why
+//! ```
+//!
+//! The fold does not depend on the order in which events that do not build on each other
+//! arrive. No clock decides here what is admitted; `now` decides only what is served.
+//!
+//! Start at [`Authority::grants_to`] and [`Authority::view`]: the preview shown to a person, the
+//! reconciliation with a peer and the guard before the wire all ask them.
+//!
+//! Invariant: no valid grant means no. A revoked grant stays revoked.
+
+use crate::codec::{Canonical as _, DecodeError};
+use crate::event::admit::Verified;
+use crate::event::body::{Answer, Cut, Keys, Offer, Revocation, Scope, Vouch};
+use crate::event::{Event, Feed, Incarnation, Kind};
+use crate::grant::{Access, Terms};
+use crate::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
+use crate::identity::DeviceCertificate;
+use crate::selector::{Facts, Selector};
+use crate::time::{Hybrid, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How far a grant has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// The grantee has not answered.
+    Offered,
+    /// Accepted, not expired, not revoked.
+    Active,
+    /// The grantee said no.
+    Declined,
+    /// Its time is over.
+    Expired,
+    /// The owner took it back.
+    Revoked,
+}
+
+impl State {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::Active => "active",
+            Self::Declined => "declined",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// A grant as it stands.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Its id.
+    pub id: GrantId,
+    /// Who gives.
+    pub owner: PersonId,
+    /// Who receives.
+    pub grantee: PersonId,
+    /// The selector as it was offered.
+    pub selector: String,
+    parsed: Option<Selector>,
+    /// Access and terms.
+    pub terms: Terms,
+    /// When it was offered.
+    pub offered: Hybrid,
+    /// When it was accepted.
+    pub accepted: Option<Hybrid>,
+    /// Whether it was declined.
+    pub declined: bool,
+    /// The revocation, once there is one.
+    pub revoked: Option<(EventId, Revocation)>,
+    excluded: BTreeMap<MemoryId, (u64, bool)>,
+}
+
+impl Grant {
+    /// Returns how far it has come, at `now` on the clock of who serves.
+    pub fn state(&self, now: Timestamp) -> State {
+        if self.revoked.is_some() {
+            State::Revoked
+        } else if self.terms.expires.is_some_and(|expires| expires <= now) {
+            State::Expired
+        } else if self.declined {
+            State::Declined
+        } else if self.accepted.is_some() {
+            State::Active
+        } else {
+            State::Offered
+        }
+    }
+    /// Tells whether the selector takes a memory in. A selector that does not parse takes none.
+    pub fn selects(&self, facts: &dyn Facts) -> bool {
+        self.parsed
+            .as_ref()
+            .is_some_and(|selector| selector.matches(facts))
+    }
+    /// Tells whether the owner said that a memory left the view.
+    pub fn excludes(&self, memory: MemoryId) -> bool {
+        self.excluded
+            .get(&memory)
+            .is_some_and(|(_, included)| !included)
+    }
+}
+
+/// A device as it stands.
+#[derive(Debug, Clone)]
+pub struct Enrolment {
+    /// Its certificate.
+    pub certificate: DeviceCertificate,
+    /// Whether its person retired it.
+    pub retired: bool,
+}
+
+/// A writer that an owner vouched for.
+#[derive(Debug, Clone)]
+struct Vouched {
+    number: u64,
+    cuts: Option<Vec<Cut>>,
+}
+
+/// What a writer may still do in a memory that is not theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permit {
+    /// Everything the access level allows.
+    Open,
+    /// Only what comes up to this event.
+    UpTo(u64, EventId),
+    /// Nothing.
+    Closed,
+}
+
+/// Who speaks for whom and who may see what, folded from events.
+#[derive(Debug, Clone, Default)]
+pub struct Authority {
+    devices: BTreeMap<DeviceId, Enrolment>,
+    grants: BTreeMap<GrantId, Grant>,
+    vouched: BTreeMap<(PersonId, DeviceId), Vouched>,
+}
+
+impl Authority {
+    /// Takes in an event; events that are not about authority change nothing.
+    pub fn apply(&mut self, event: &Verified<Event>) -> Result<(), DecodeError> {
+        let header = event.header();
+        let body = event.event().body.as_slice();
+        match header.kind {
+            Kind::Device => self.enrol(DeviceCertificate::from_bytes(body)?),
+            Kind::Retirement => self.retire(DeviceId::from_bytes(body)?, header.person),
+            Kind::Offer => self.offer(event.id(), event.event(), Offer::from_bytes(body)?),
+            Kind::Acceptance => {
+                let answer = Answer::from_bytes(body)?;
+                if let Some(grant) = self.grants.get_mut(&answer.grant) {
+                    grant.accepted = grant.accepted.max(Some(header.time));
+                }
+            }
+            Kind::Decline => {
+                let answer = Answer::from_bytes(body)?;
+                if let Some(grant) = self.grants.get_mut(&answer.grant) {
+                    grant.declined = true;
+                }
+            }
+            Kind::Revocation => {
+                let revocation = Revocation::from_bytes(body)?;
+                if let Some(grant) = self.grants.get_mut(&revocation.grant) {
+                    // Several revocations combine to the earliest by id; all of them end it.
+                    let first = grant
+                        .revoked
+                        .as_ref()
+                        .is_none_or(|(id, _)| event.id() < *id);
+                    if first {
+                        grant.revoked = Some((event.id(), revocation));
+                    }
+                }
+            }
+            Kind::Scope => self.scope(header.number, Scope::from_bytes(body)?),
+            Kind::Writer => self.vouch(event.event(), Vouch::from_bytes(body)?),
+            Kind::Keys => {
+                Keys::from_bytes(body)?;
+            }
+            Kind::Root | Kind::Change | Kind::Sidecar | Kind::Purge => {}
+        }
+        Ok(())
+    }
+
+    /// Learns a device from its certificate, which was checked when it was read.
+    pub fn enrol(&mut self, certificate: DeviceCertificate) {
+        self.devices.entry(certificate.device).or_insert(Enrolment {
+            certificate,
+            retired: false,
+        });
+    }
+
+    fn retire(&mut self, device: DeviceId, person: PersonId) {
+        if let Some(enrolment) = self.devices.get_mut(&device)
+            && enrolment.certificate.person == person
+        {
+            enrolment.retired = true;
+        }
+    }
+
+    fn offer(&mut self, id: EventId, event: &Event, offer: Offer) {
+        self.grants.entry(id.as_grant()).or_insert_with(|| Grant {
+            id: id.as_grant(),
+            owner: event.header.person,
+            grantee: offer.grantee,
+            parsed: Selector::parse(&offer.selector).ok(),
+            selector: offer.selector,
+            terms: offer.terms,
+            offered: event.header.time,
+            accepted: None,
+            declined: false,
+            revoked: None,
+            excluded: BTreeMap::new(),
+        });
+    }
+
+    fn scope(&mut self, number: u64, scope: Scope) {
+        let Some(grant) = self.grants.get_mut(&scope.grant) else {
+            return;
+        };
+        for membership in scope.memberships {
+            let entry = grant
+                .excluded
+                .entry(membership.memory)
+                .or_insert((number, membership.included));
+            if entry.0 < number {
+                *entry = (number, membership.included);
+            }
+        }
+    }
+
+    fn vouch(&mut self, event: &Event, vouch: Vouch) {
+        let key = (event.header.person, vouch.certificate.device);
+        self.enrol(vouch.certificate);
+        let number = event.header.number;
+        let vouched = self.vouched.entry(key).or_insert(Vouched {
+            number,
+            cuts: vouch.cuts.clone(),
+        });
+        if vouched.number < number {
+            *vouched = Vouched {
+                number,
+                cuts: vouch.cuts,
+            };
+        }
+    }
+
+    /// Returns the device, if it was ever certified.
+    pub fn device(&self, device: &DeviceId) -> Option<&Enrolment> {
+        self.devices.get(device)
+    }
+    /// Returns the person a device speaks for; none if it was retired.
+    pub fn person_of(&self, device: &DeviceId) -> Option<PersonId> {
+        let enrolment = self
+            .devices
+            .get(device)
+            .filter(|enrolment| !enrolment.retired)?;
+        Some(enrolment.certificate.person)
+    }
+    /// Returns the devices that speak for a person.
+    pub fn devices_of(&self, person: PersonId) -> impl Iterator<Item = &DeviceCertificate> {
+        self.devices
+            .values()
+            .filter(move |device| !device.retired && device.certificate.person == person)
+            .map(|device| &device.certificate)
+    }
+    /// Returns a grant.
+    pub fn grant(&self, id: GrantId) -> Option<&Grant> {
+        self.grants.get(&id)
+    }
+    /// Returns every grant that was ever offered.
+    pub fn grants(&self) -> impl Iterator<Item = &Grant> {
+        self.grants.values()
+    }
+    /// Returns the active grants from one person to another.
+    pub fn grants_to(
+        &self,
+        owner: PersonId,
+        grantee: PersonId,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &Grant> {
+        self.grants.values().filter(move |grant| {
+            grant.owner == owner && grant.grantee == grantee && grant.state(now) == State::Active
+        })
+    }
+
+    /// Returns the grant under which a person may fetch a memory of `owner`, if there is one.
+    ///
+    /// The highest access comes first; between equals, the older grant.
+    pub fn view(
+        &self,
+        owner: PersonId,
+        grantee: PersonId,
+        facts: &dyn Facts,
+        now: Timestamp,
+    ) -> Option<&Grant> {
+        self.grants_to(owner, grantee, now)
+            .filter(|grant| grant.selects(facts))
+            .max_by_key(|grant| (grant.terms.access, std::cmp::Reverse(grant.offered)))
+    }
+
+    /// Returns what a writer may do in a memory of `owner`, as the owner's node or another
+    /// grantee's node sees it. `delivered` are the grants under which the memory was given.
+    pub fn permit(
+        &self,
+        owner: PersonId,
+        writer: (PersonId, DeviceId, Incarnation),
+        memory: MemoryId,
+        delivered: &BTreeSet<GrantId>,
+    ) -> Permit {
+        let (person, device, incarnation) = writer;
+        if person == owner {
+            return Permit::Open;
+        }
+        let mut best = Permit::Closed;
+        for grant in self.grants.values().filter(|grant| {
+            grant.owner == owner
+                && grant.grantee == person
+                && grant.accepted.is_some()
+                && grant.terms.access == Access::Write
+                && delivered.contains(&grant.id)
+        }) {
+            let permit = grant
+                .revoked
+                .as_ref()
+                .map_or(Permit::Open, |(_, revocation)| {
+                    cut_for(&revocation.cuts, device, incarnation, memory)
+                });
+            best = wider(best, permit);
+        }
+        if let Some(vouched) = self.vouched.get(&(owner, device)) {
+            let permit = vouched.cuts.as_ref().map_or(Permit::Open, |cuts| {
+                cut_for(cuts, device, incarnation, memory)
+            });
+            best = wider(best, permit);
+        }
+        best
+    }
+}
+
+fn cut_for(cuts: &[Cut], device: DeviceId, incarnation: Incarnation, memory: MemoryId) -> Permit {
+    cuts.iter()
+        .find(|cut| cut.device == device && cut.incarnation == incarnation && cut.memory == memory)
+        .map_or(Permit::Closed, |cut| Permit::UpTo(cut.number, cut.event))
+}
+
+fn wider(a: Permit, b: Permit) -> Permit {
+    match (a, b) {
+        (Permit::Open, _) | (_, Permit::Open) => Permit::Open,
+        (Permit::UpTo(one, _), Permit::UpTo(other, _)) => {
+            if one >= other {
+                a
+            } else {
+                b
+            }
+        }
+        (Permit::UpTo(..), Permit::Closed) => a,
+        (Permit::Closed, _) => b,
+    }
+}
+
+/// Returns the two persons that a consent event is between.
+pub fn parties(event: &Event) -> Option<(PersonId, PersonId)> {
+    match event.header.feed {
+        Feed::Pair(other) => Some((event.header.person, other)),
+        _ => None,
+    }
+}

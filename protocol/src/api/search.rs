@@ -1,0 +1,71 @@
+//! Search: `POST /v1/search`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The longest query, in bytes.
+pub const QUERY_BYTES_MAX: usize = 1_024;
+
+/// `POST /v1/search`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchRequest {
+    /// Words, "phrases in quotes", prefix*.
+    pub query: String,
+    /// Search only inside this selector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// `hybrid` (default), `text` or `vector`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// The most hits, 1 to 200; 10 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// The answer of a search.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SearchResponse {
+    /// The hits, best first.
+    pub hits: Vec<Hit>,
+    /// How long it took, in milliseconds.
+    pub took_ms: f64,
+    /// The embedding model whose vectors answered.
+    pub generation: String,
+    /// How many events the vectors are behind; text is never behind.
+    pub vector_lag: u64,
+}
+
+/// One hit.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Hit {
+    /// The memory.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The part of the text that fits best.
+    pub snippet: String,
+    /// Character ranges of the snippet that matched.
+    pub highlights: Vec<(usize, usize)>,
+    /// The fused score, 0 to 1.
+    pub score: f32,
+    /// `me`, or the petname of its owner.
+    pub from: String,
+    /// Why it is here.
+    pub why: Why,
+}
+
+/// Why a hit is here.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Why {
+    /// Its BM25 score, if words matched.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub text: Option<f32>,
+    /// Its cosine, if the meaning matched.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub vector: Option<f32>,
+    /// The words that matched.
+    pub terms: Vec<String>,
+    /// `exact`, `phrase`, `prefix`, `fuzzy` or `meaning`.
+    pub matched_by: String,
+}

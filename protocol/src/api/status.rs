@@ -1,0 +1,101 @@
+//! The node itself: `/v1/node`, `/v1/identity`, `/healthz`, `/readyz`, `/v1/events`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// `GET /v1/node`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NodeStatus {
+    /// The person, as `did:key`.
+    pub person: String,
+    /// Their four safety words.
+    pub words: String,
+    /// This device.
+    pub device: String,
+    /// What peers see as its name.
+    pub alias: String,
+    /// The version of the program.
+    pub version: String,
+    /// How many memories there are.
+    pub memories: u64,
+    /// How many of them are forgotten.
+    pub forgotten: u64,
+    /// The listeners of this API.
+    pub api: Vec<String>,
+    /// The network.
+    pub network: Network,
+    /// How far each projection is.
+    pub projections: Vec<Projection>,
+    /// What waits for a person.
+    pub needs_you: Vec<String>,
+    /// `ok`, or why the store takes no writes.
+    pub store: String,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// The data folder.
+    pub home: String,
+}
+
+/// The network side of a node.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct Network {
+    /// Where peers can reach it, as multiaddrs.
+    pub listen: Vec<String>,
+}
+
+/// A read model.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Projection {
+    /// Its name.
+    pub name: String,
+    /// The last log entry it has taken in.
+    pub cursor: u64,
+    /// How many entries it is behind.
+    pub lag: u64,
+}
+
+/// `GET /v1/identity`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Identity {
+    /// The person, as `did:key`.
+    pub person: String,
+    /// Their four safety words.
+    pub words: String,
+    /// This device.
+    pub device: String,
+    /// What peers see as its name.
+    pub alias: String,
+}
+
+/// `GET /healthz` and `/readyz`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok` or `unready`.
+    pub status: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// `POST /v1/indexes:rebuild`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Rebuilt {
+    /// Events that were read from the log.
+    pub events: u64,
+    /// Memories that came out.
+    pub memories: u64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// One line of the feed of `GET /v1/events`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Notice {
+    /// Its place: `<epoch>-<number>`.
+    pub id: String,
+    /// Its dotted name, such as `memory.created`.
+    pub event: String,
+    /// The memory, grant or person it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}

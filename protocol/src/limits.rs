@@ -1,0 +1,32 @@
+//! Every bound of the peer protocol, named, with its unit and its reason.
+
+/// The largest frame, in bytes: one content frame with a few large events.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+/// The most events in one content frame; the window counts frames.
+pub const FRAME_EVENTS_MAX: usize = 256;
+/// How many bytes of events a sender puts into one frame before it starts the next.
+pub const FRAME_BYTES_TARGET: usize = 256 << 10;
+/// The most content frames that wait for an answer: what a slow peer can make us hold.
+pub const WINDOW_FRAMES: usize = 4;
+/// The most items asked for in one message.
+pub const WANT_MAX: usize = 4_096;
+/// The largest reconciliation message, in bytes: a five-byte query must not draw megabytes.
+pub const RECONCILE_BYTES_MAX: usize = 64 << 10;
+/// The most reconciliation messages of one run; a million differences need fewer.
+pub const RECONCILE_ROUNDS_MAX: u32 = 512;
+/// The most consent events in one message.
+pub const CONSENT_EVENTS_MAX: usize = 64;
+/// The most feeds in one frontier: devices times incarnations of two persons.
+pub const FRONTIER_FEEDS_MAX: usize = 1_024;
+/// The longest name a node gives itself, in bytes.
+pub const ALIAS_BYTES_MAX: usize = 128;
+/// The most addresses a node tells of itself.
+pub const ADDRESSES_MAX: usize = 16;
+/// The longest address, in bytes.
+pub const ADDRESS_BYTES_MAX: usize = 256;
+/// How long a peer may take to greet, in milliseconds.
+pub const GREETING_MS: u64 = 5_000;
+/// How long until an unequal proof is tried again, in milliseconds.
+pub const RETRY_MS: u64 = 15_000;
+/// The most reconciliations in a row that bring nothing before the session waits.
+pub const FRUITLESS_RUNS_MAX: u32 = 2;
