@@ -1,0 +1,148 @@
+//! `WordPiece` tokens of lower-cased text, as BERT makes them (Devlin et al. 2018, appendix).
+//!
+//! Not a general tokenizer: no special tokens, no truncation. The flow: drop control characters,
+//! set Chinese characters apart, lower-case, strip accents, split at spaces and punctuation, then
+//! take the longest known piece from the left, again and again (`##` marks a continuation).
+//!
+//! Invariant: agrees with the reference tokenizer of `bert-base-uncased`, which the golden list in
+//! the tests was made with; a word with an unknown piece is unknown as a whole.
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::unicode::{is_accent, is_chinese, is_dropped, is_punctuation};
+
+/// A word longer than this, in characters, is unknown.
+const WORD_CHARS_MAX: usize = 100;
+
+/// A vocabulary: finds pieces of words.
+pub(super) trait Vocabulary {
+    /// Returns the token of a piece.
+    fn find(&self, piece: &str) -> Option<usize>;
+    /// Returns the bytes of the longest piece; nothing longer is looked up.
+    fn piece_bytes_max(&self) -> usize;
+}
+
+/// Calls `found` with each known token of a text, in order.
+pub(super) fn tokens(text: &str, vocabulary: &impl Vocabulary, mut found: impl FnMut(usize)) {
+    let mut pieces = Vec::new();
+    let mut piece = String::new();
+    for word in words(text) {
+        if split(&word, vocabulary, &mut piece, &mut pieces) {
+            pieces.iter().copied().for_each(&mut found);
+        }
+        pieces.clear();
+    }
+}
+
+/// Splits one word greedily; returns false if a part of it is unknown.
+fn split(
+    word: &str,
+    vocabulary: &impl Vocabulary,
+    piece: &mut String,
+    pieces: &mut Vec<usize>,
+) -> bool {
+    if word.chars().count() > WORD_CHARS_MAX {
+        return false;
+    }
+    let mut rest = word;
+    while !rest.is_empty() {
+        let mark = if pieces.is_empty() { "" } else { "##" };
+        let room = vocabulary.piece_bytes_max().saturating_sub(mark.len());
+        let longest = rest.floor_char_boundary(room);
+        piece.clear();
+        piece.push_str(mark);
+        piece.push_str(rest.get(..longest).unwrap_or_default());
+        let token = loop {
+            if piece.len() <= mark.len() {
+                return false;
+            }
+            if let Some(token) = vocabulary.find(piece) {
+                break token;
+            }
+            piece.pop();
+        };
+        pieces.push(token);
+        rest = rest.get(piece.len() - mark.len()..).unwrap_or_default();
+    }
+    true
+}
+
+/// Normalises a text and splits it at spaces and around punctuation.
+fn words(text: &str) -> Vec<String> {
+    let lower = text
+        .chars()
+        .filter(|c| !is_dropped(*c))
+        .nfd()
+        .filter(|c| !is_accent(*c));
+    let mut all = Vec::new();
+    let mut word = String::new();
+    for c in lower.flat_map(char::to_lowercase) {
+        let alone = is_punctuation(c) || is_chinese(c);
+        if (alone || c.is_whitespace()) && !word.is_empty() {
+            all.push(std::mem::take(&mut word));
+        }
+        if alone {
+            all.push(c.to_string());
+        } else if !c.is_whitespace() {
+            word.push(c);
+        }
+    }
+    if !word.is_empty() {
+        all.push(word);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct List(&'static [&'static str]);
+
+    impl Vocabulary for List {
+        fn find(&self, piece: &str) -> Option<usize> {
+            self.0.iter().position(|known| *known == piece)
+        }
+        fn piece_bytes_max(&self) -> usize {
+            self.0
+                .iter()
+                .map(|known| known.len())
+                .max()
+                .unwrap_or_default()
+        }
+    }
+
+    fn check(text: &str, expect: &[&str]) {
+        let list = List(&[
+            "un", "##aff", "##able", "want", "##want", ",", "ete", "\u{65e5}", "n",
+        ]);
+        let mut found = Vec::new();
+        tokens(text, &list, |token| found.push(list.0[token]));
+        assert_eq!(found, expect, "{text:?}");
+    }
+
+    #[test]
+    fn the_longest_piece_wins_from_the_left() {
+        check("unaffable", &["un", "##aff", "##able"]);
+        check("unwant want", &["un", "##want", "want"]);
+    }
+
+    #[test]
+    fn a_word_with_an_unknown_piece_is_unknown_as_a_whole() {
+        check("unaffx want", &["want"]);
+        check("\u{1F642}", &[]);
+    }
+
+    #[test]
+    fn case_accents_and_controls_do_not_count() {
+        check("UN\u{0}aff\u{200B} \u{c9}T\u{c9}", &["un", "##aff", "ete"]);
+    }
+
+    #[test]
+    fn punctuation_and_chinese_characters_stand_alone() {
+        check(
+            "want,want\u{65e5}\u{65e5}n",
+            &["want", ",", "want", "\u{65e5}", "\u{65e5}", "n"],
+        );
+    }
+}
