@@ -1,0 +1,198 @@
+//! The bytes of the master key's file.
+//!
+//! `SBMASTER`, version 1, then one of two kinds. Kind 0: the key (32) and the first 8 bytes of
+//! its BLAKE3 hash, so that a damaged file is not taken for another key. Kind 1: Argon2id memory
+//! in KiB, passes and lanes (4 bytes each, little endian), salt (16), the sealed key. All that
+//! stands before the sealed key is its associated data: an altered cost does not open.
+
+use std::path::Path;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use zeroize::Zeroizing;
+
+use crate::cipher::{Cipher, Context, MasterKey, fill_random};
+
+use super::{KeyringError, Unlock};
+
+/// Least Argon2id memory in KiB; below it guessing on graphics cards gets cheap.
+pub const MEMORY_KIB_FLOOR: u32 = 64 * 1024;
+/// Most Argon2id memory in KiB a file may ask for; more would end the process, not protect it.
+pub const MEMORY_KIB_MAX: u32 = 4 * 1024 * 1024;
+/// Least Argon2id passes.
+pub const PASSES_FLOOR: u32 = 3;
+/// Most Argon2id passes a file may ask for.
+pub const PASSES_MAX: u32 = 64;
+/// Most Argon2id lanes a file may ask for.
+const LANES_MAX: u32 = 16;
+
+const MAGIC: &[u8; 8] = b"SBMASTER";
+const VERSION: u8 = 1;
+const PLAIN: u8 = 0;
+const WRAPPED: u8 = 1;
+const CHECK_BYTES: usize = 8;
+const SALT_BYTES: usize = 16;
+
+/// Says what one guess of a passphrase costs (Argon2id, RFC 9106).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KdfCost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+}
+
+impl KdfCost {
+    /// The least cost that is accepted.
+    pub const FLOOR: Self = Self {
+        memory_kib: MEMORY_KIB_FLOOR,
+        passes: PASSES_FLOOR,
+        lanes: 1,
+    };
+
+    fn check(self) -> Result<Self, KeyringError> {
+        let memory = (MEMORY_KIB_FLOOR..=MEMORY_KIB_MAX).contains(&self.memory_kib);
+        let passes = (PASSES_FLOOR..=PASSES_MAX).contains(&self.passes);
+        let lanes = (1..=LANES_MAX).contains(&self.lanes);
+        if memory && passes && lanes {
+            Ok(self)
+        } else {
+            Err(self.refused())
+        }
+    }
+
+    fn refused(self) -> KeyringError {
+        KeyringError::Cost {
+            memory_kib: self.memory_kib,
+            passes: self.passes,
+            lanes: self.lanes,
+        }
+    }
+}
+
+pub(super) fn encode(
+    master: &MasterKey,
+    unlock: Unlock<'_>,
+) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+    // Sized at once: a vector that grows leaves copies of the key behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(256));
+    bytes.extend_from_slice(MAGIC);
+    bytes.push(VERSION);
+    match unlock {
+        Unlock::KeyFile => {
+            bytes.push(PLAIN);
+            bytes.extend_from_slice(master.as_bytes());
+            bytes.extend_from_slice(&check_bytes(master.as_bytes()));
+        }
+        Unlock::Passphrase { words, cost } => {
+            let cost = cost.check()?;
+            let mut salt = [0; SALT_BYTES];
+            fill_random(&mut salt)?;
+            bytes.push(WRAPPED);
+            for number in [cost.memory_kib, cost.passes, cost.lanes] {
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            bytes.extend_from_slice(&salt);
+            let wrapped = wrapper(words, cost, &salt)?.seal(&bytes, master.as_bytes())?;
+            bytes.extend_from_slice(&wrapped);
+        }
+    }
+    Ok(bytes)
+}
+
+pub(super) fn decode(
+    path: &Path,
+    bytes: &[u8],
+    unlock: Unlock<'_>,
+) -> Result<MasterKey, KeyringError> {
+    let damaged = || KeyringError::Damaged {
+        path: path.to_owned(),
+    };
+    let (kind, body) = kind(path, bytes)?;
+    match (kind, unlock) {
+        (PLAIN, Unlock::KeyFile) => {
+            let (key, check) = body.split_first_chunk::<32>().ok_or_else(damaged)?;
+            if check != check_bytes(key) {
+                return Err(damaged());
+            }
+            Ok(MasterKey::from_bytes(Zeroizing::new(*key)))
+        }
+        (WRAPPED, Unlock::Passphrase { words, .. }) => {
+            let (memory_kib, rest) = number(body).ok_or_else(damaged)?;
+            let (passes, rest) = number(rest).ok_or_else(damaged)?;
+            let (lanes, rest) = number(rest).ok_or_else(damaged)?;
+            let (salt, wrapped) = rest.split_first_chunk().ok_or_else(damaged)?;
+            let cost = KdfCost {
+                memory_kib,
+                passes,
+                lanes,
+            };
+            let (before, _) = bytes
+                .split_at_checked(bytes.len() - wrapped.len())
+                .ok_or_else(damaged)?;
+            let key = wrapper(words, cost.check()?, salt)?
+                .open(before, wrapped)
+                .map(Zeroizing::new)
+                .map_err(|_refused| KeyringError::WrongPassphrase)?;
+            let mut master = Zeroizing::new([0; 32]);
+            if key.len() != master.len() {
+                return Err(damaged());
+            }
+            master.copy_from_slice(&key);
+            Ok(MasterKey::from_bytes(master))
+        }
+        (PLAIN, Unlock::Passphrase { .. }) => Err(KeyringError::PassphraseUnused),
+        (WRAPPED, Unlock::KeyFile) => Err(KeyringError::PassphraseNeeded),
+        _ => Err(damaged()),
+    }
+}
+
+pub(super) fn is_wrapped(path: &Path, bytes: &[u8]) -> Result<bool, KeyringError> {
+    Ok(kind(path, bytes)?.0 == WRAPPED)
+}
+
+/// Splits off what every version has in front.
+fn kind<'a>(path: &Path, bytes: &'a [u8]) -> Result<(u8, &'a [u8]), KeyringError> {
+    match bytes.strip_prefix(MAGIC) {
+        Some([VERSION, kind @ (PLAIN | WRAPPED), body @ ..]) => Ok((*kind, body)),
+        Some([version, ..]) if *version != VERSION => Err(KeyringError::UnknownVersion {
+            path: path.to_owned(),
+            version: *version,
+        }),
+        _ => Err(KeyringError::Damaged {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_le_bytes(*number), rest))
+}
+
+/// Returns the cipher that wraps the master key: the passphrase's key, then our derivation.
+fn wrapper(words: &str, cost: KdfCost, salt: &[u8; SALT_BYTES]) -> Result<Cipher, KeyringError> {
+    if words.is_empty() {
+        return Err(KeyringError::PassphraseEmpty);
+    }
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32))
+        .map_err(|_bounds| cost.refused())?;
+    let mut key = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(words.as_bytes(), salt, key.as_mut_slice())
+        .map_err(|_bounds| cost.refused())?;
+    Ok(Cipher::new(
+        &MasterKey::from_bytes(key),
+        Context::MasterWrap,
+    ))
+}
+
+fn check_bytes(key: &[u8; 32]) -> [u8; CHECK_BYTES] {
+    let hash = blake3::hash(key);
+    let mut check = [0; CHECK_BYTES];
+    for (to, from) in check.iter_mut().zip(hash.as_bytes()) {
+        *to = *from;
+    }
+    check
+}

@@ -1,0 +1,166 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("keys");
+    (outer, folder)
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_key_file_opens_with_the_same_key_and_is_private() {
+    let (_outer, folder) = folder();
+    let created = Keyring::create(&folder, Unlock::KeyFile).unwrap();
+    let opened = Keyring::open(&folder, Unlock::KeyFile).unwrap();
+    assert_eq!(created.master().as_bytes(), opened.master().as_bytes());
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    assert_eq!(mode(&folder.join(MASTER_FILE)), 0o600);
+    assert!(!Keyring::needs_passphrase(&folder).unwrap());
+}
+
+#[test]
+fn a_master_key_is_never_overwritten() {
+    let (_outer, folder) = folder();
+    Keyring::create(&folder, Unlock::KeyFile).unwrap();
+    let again = Keyring::create(&folder, Unlock::KeyFile);
+    assert!(matches!(again, Err(KeyringError::Exists { .. })));
+}
+
+#[test]
+fn what_others_can_read_is_refused() {
+    let (_outer, folder) = folder();
+    let missing = Keyring::open(&folder, Unlock::KeyFile);
+    assert!(matches!(missing, Err(KeyringError::Missing { .. })));
+    Keyring::create(&folder, Unlock::KeyFile).unwrap();
+    let file = folder.join(MASTER_FILE);
+    for mode in [0o640, 0o604, 0o660] {
+        chmod(&file, mode);
+        let error = Keyring::open(&folder, Unlock::KeyFile).unwrap_err();
+        assert!(matches!(error, KeyringError::Exposed { .. }), "{mode:o}");
+        assert!(
+            error.to_string().contains(&format!("mode {mode:o}")),
+            "{error}"
+        );
+    }
+    chmod(&file, 0o600);
+    chmod(&folder, 0o755);
+    let error = Keyring::open(&folder, Unlock::KeyFile).unwrap_err();
+    assert!(matches!(error, KeyringError::Exposed { .. }));
+}
+
+#[test]
+fn a_damaged_key_file_is_not_another_key() {
+    let (_outer, folder) = folder();
+    Keyring::create(&folder, Unlock::KeyFile).unwrap();
+    let file = folder.join(MASTER_FILE);
+    let good = fs::read(&file).unwrap();
+    for byte in 0..good.len() {
+        let mut bad = good.clone();
+        bad[byte] ^= 1;
+        fs::write(&file, &bad).unwrap();
+        assert!(
+            Keyring::open(&folder, Unlock::KeyFile).is_err(),
+            "byte {byte}"
+        );
+        fs::write(&file, &good[..byte]).unwrap();
+        assert!(
+            Keyring::open(&folder, Unlock::KeyFile).is_err(),
+            "cut to {byte}"
+        );
+    }
+}
+
+#[test]
+fn a_passphrase_opens_and_changes_while_the_key_stays() {
+    let (_outer, folder) = folder();
+    let created = Keyring::create(&folder, Unlock::passphrase("correct horse")).unwrap();
+    let raw = fs::read(folder.join(MASTER_FILE)).unwrap();
+    assert!(
+        !raw.windows(32)
+            .any(|window| window == created.master().as_bytes())
+    );
+    assert!(Keyring::needs_passphrase(&folder).unwrap());
+
+    let wrong = Keyring::open(&folder, Unlock::passphrase("battery staple")).unwrap_err();
+    assert_eq!(wrong.to_string(), "wrong passphrase");
+    let none = Keyring::open(&folder, Unlock::KeyFile).unwrap_err();
+    assert!(matches!(none, KeyringError::PassphraseNeeded));
+
+    let opened = Keyring::open(&folder, Unlock::passphrase("correct horse")).unwrap();
+    opened
+        .change_passphrase(Unlock::passphrase("new words"))
+        .unwrap();
+    assert!(Keyring::open(&folder, Unlock::passphrase("correct horse")).is_err());
+    let changed = Keyring::open(&folder, Unlock::passphrase("new words")).unwrap();
+    assert_eq!(changed.master().as_bytes(), created.master().as_bytes());
+
+    changed.change_passphrase(Unlock::KeyFile).unwrap();
+    let unused = Keyring::open(&folder, Unlock::passphrase("new words"));
+    assert!(matches!(unused, Err(KeyringError::PassphraseUnused)));
+    Keyring::open(&folder, Unlock::KeyFile).unwrap();
+}
+
+#[test]
+fn a_cost_below_the_floor_is_refused_both_ways() {
+    let (_outer, folder) = folder();
+    let cheap = Unlock::Passphrase {
+        words: "words",
+        cost: KdfCost {
+            memory_kib: MEMORY_KIB_FLOOR - 1,
+            ..KdfCost::FLOOR
+        },
+    };
+    let created = Keyring::create(&folder, cheap);
+    assert!(matches!(created, Err(KeyringError::Cost { .. })));
+    assert!(!folder.join(MASTER_FILE).exists());
+
+    Keyring::create(&folder, Unlock::passphrase("words")).unwrap();
+    let file = folder.join(MASTER_FILE);
+    let good = fs::read(&file).unwrap();
+    // Memory and passes stand behind magic, version and kind; both below and far beyond.
+    for (at, number) in [(10, 8_u32), (14, 1), (10, u32::MAX), (18, 0)] {
+        let mut bad = good.clone();
+        bad[at..at + 4].copy_from_slice(&number.to_le_bytes());
+        fs::write(&file, &bad).unwrap();
+        let opened = Keyring::open(&folder, Unlock::passphrase("words"));
+        assert!(
+            matches!(opened, Err(KeyringError::Cost { .. })),
+            "{at} {number}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_passphrase_is_refused() {
+    let (_outer, folder) = folder();
+    let created = Keyring::create(&folder, Unlock::passphrase(""));
+    assert!(matches!(created, Err(KeyringError::PassphraseEmpty)));
+}
+
+#[test]
+fn sealed_files_open_under_their_name_only() {
+    let (_outer, folder) = folder();
+    let keyring = Keyring::create(&folder, Unlock::KeyFile).unwrap();
+    let identity = folder.join("identity.key");
+    // Left behind by a power cut in an earlier attempt.
+    fs::write(folder.join("identity.key.new"), b"half").unwrap();
+    keyring.write_sealed(&identity, b"first").unwrap();
+    keyring.write_sealed(&identity, b"secret").unwrap();
+    assert_eq!(
+        keyring.read_sealed(&identity).unwrap().as_slice(),
+        b"secret"
+    );
+    assert!(!folder.join("identity.key.new").exists());
+
+    let other = folder.join("other.key");
+    fs::rename(&identity, &other).unwrap();
+    let moved = keyring.read_sealed(&other);
+    assert!(matches!(moved, Err(KeyringError::Damaged { .. })));
+}
