@@ -1,15 +1,16 @@
 //! How a node keeps what it knows: the engine, the keys, and what is built on both.
 //!
-//! Everything here blocks; there is no async, and callers put it on threads of their own. It is
-//! not the domain: rows are bytes, and what they mean is said by the `crdt` crate.
+//! Everything here blocks; there is no async, and callers put it on threads of their own.
 //!
 //! Start at [`kv`]: the narrow trait every engine and decorator meets. A node stacks them as
 //! `Sealed(GroupCommit(DiskStore))`, with the master key taken from the [`keyring`].
 //!
-//! Invariant: no byte of content reaches a disk unsealed, and a commit that was acknowledged as
-//! durable is there after a power cut, whole.
+//! Invariant: no byte of content reaches the log or a row unsealed, and a commit that was
+//! acknowledged as durable is there after a power cut, whole.
 
 pub mod cipher;
 pub mod keyring;
-
 pub mod kv;
+pub mod projection;
+pub mod search;
+pub mod slots;

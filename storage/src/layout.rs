@@ -1,0 +1,73 @@
+//! Every keyspace and key shape, in one table.
+//!
+//! | keyspace | key | value | rebuilt from the log |
+//! |---|---|---|---|
+//! | `log` | sequence, 8 bytes big-endian | signed event | no: it is the log |
+//! | `event` | opaque(event) | sequence | yes |
+//! | `feed` | opaque(author, incarnation, feed) ++ number | event id | yes |
+//! | `consent` | sequence | empty: the log entry is about identity or consent | yes |
+//! | `key` | opaque(memory) ++ epoch | content key | no: primary |
+//! | `member` | opaque(grant) ++ opaque(memory) | [`Member`](crate::records::Member) | no: primary |
+//! | `scope` | opaque(grant) ++ epoch | scope key | no: primary |
+//! | `facts` | opaque(memory) | [`Facts`](crate::records::Facts) | yes |
+//! | `content` | opaque(memory) | content as it stands | yes |
+//! | `document` | opaque(memory) | Automerge snapshot and its map to events | yes |
+//! | `vector` | slot, 8 bytes big-endian | vectors of a memory | yes, by embedding again |
+//! | `ledger` | number, 8 bytes big-endian | [`Entry`](crate::ledger::Entry) | no: primary |
+//! | `peer` | opaque(person) | [`Peer`](crate::records::Peer) | no: primary |
+//! | `invite` | hash of the secret | [`Invite`](crate::records::Invite) | no: primary |
+//! | `meta` | name | small records | no: primary |
+//!
+//! Opaque keys are keyed hashes: where their order does not matter, rows tell nothing about what
+//! they belong to.
+
+use crate::kv::Keyspace;
+
+pub(crate) const LOG: Keyspace = Keyspace("log");
+pub(crate) const EVENT: Keyspace = Keyspace("event");
+pub(crate) const FEED: Keyspace = Keyspace("feed");
+pub(crate) const CONSENT: Keyspace = Keyspace("consent");
+pub(crate) const KEY: Keyspace = Keyspace("key");
+pub(crate) const MEMBER: Keyspace = Keyspace("member");
+pub(crate) const SCOPE: Keyspace = Keyspace("scope");
+pub(crate) const FACTS: Keyspace = Keyspace("facts");
+pub(crate) const CONTENT: Keyspace = Keyspace("content");
+pub(crate) const DOCUMENT: Keyspace = Keyspace("document");
+pub(crate) const VECTOR: Keyspace = Keyspace("vector");
+pub(crate) const LEDGER: Keyspace = Keyspace("ledger");
+pub(crate) const PEER: Keyspace = Keyspace("peer");
+pub(crate) const INVITE: Keyspace = Keyspace("invite");
+pub(crate) const META: Keyspace = Keyspace("meta");
+
+/// All keyspaces, for checking the store.
+pub(crate) const ALL: [Keyspace; 15] = [
+    LOG, EVENT, FEED, CONSENT, KEY, MEMBER, SCOPE, FACTS, CONTENT, DOCUMENT, VECTOR, LEDGER, PEER,
+    INVITE, META,
+];
+/// The projections that a rebuild makes anew from the log.
+pub(crate) const REBUILT: [Keyspace; 6] = [EVENT, FEED, CONSENT, FACTS, CONTENT, DOCUMENT];
+
+/// Names of the rows in `meta`.
+pub(crate) mod meta {
+    pub(crate) const FORMAT: &[u8] = b"format";
+    pub(crate) const INCARNATION: &[u8] = b"incarnation";
+    pub(crate) const ROTATION: &[u8] = b"rotation";
+    pub(crate) const VECTOR_CURSOR: &[u8] = b"vector cursor";
+    pub(crate) const VECTOR_MODEL: &[u8] = b"vector model";
+    pub(crate) const SIDECAR_KEY: &[u8] = b"sidecar key";
+    pub(crate) const LEDGER_TREE: &[u8] = b"ledger tree";
+}
+
+/// The version of the store's format.
+pub(crate) const FORMAT_VERSION: u8 = 1;
+
+/// Returns a number as a key that sorts as numbers do.
+pub(crate) fn ordered(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+/// Reads a number back from the end of a key.
+pub(crate) fn number_of(key: &[u8]) -> Option<u64> {
+    let at = key.len().checked_sub(8)?;
+    key.get(at..)?.try_into().ok().map(u64::from_be_bytes)
+}

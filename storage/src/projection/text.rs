@@ -1,0 +1,249 @@
+//! Text: finding memories by their words, with BM25 over title, body and tags.
+//!
+//! This is the only module that knows tantivy; callers see slots, words and scores. It stores no
+//! text, only the index of it, and it is not the truth: the folder may be deleted at any time and
+//! is rebuilt from the log, which is also what happens to a folder that is damaged or old.
+//!
+//! Flow of a write: [`TextIndex::apply`] (in memory) -> committed with its log position by the next
+//! search or [`TextIndex::flush`], whichever comes first.
+//! Flow of a search: [`TextQuery::parse`] -> [`TextIndex::search`] -> commit what is new -> plan
+//! within the view of the asker -> hits with reasons.
+//!
+//! Invariants: a search sees every `apply` that returned before it began; documents and cursor are
+//! committed together, so after a crash [`TextIndex::cursor`] is exactly what the index holds; a
+//! document outside `allowed` influences neither hits, nor order, nor scores. The lock on the folder
+//! is held by the kernel for the process and so never outlives it.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tantivy::query::AllQuery;
+use tantivy::{IndexReader, IndexWriter, Searcher, TantivyError, Term};
+
+use crate::slots::{Slot, SlotSet};
+
+mod analysis;
+mod folder;
+mod plan;
+mod query;
+mod schema;
+mod view;
+
+pub use analysis::{WORD_BYTES_MAX, Word, words};
+use plan::Plan;
+pub use query::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, TextQuery};
+use schema::Fields;
+use view::View;
+
+/// The most hits one search returns; asking for more gives this many.
+pub const HITS_MAX: usize = 1000;
+
+/// The texts of one memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextDoc {
+    /// The memory.
+    pub slot: Slot,
+    /// Its title; words here count more than in the body.
+    pub title: String,
+    /// Its text.
+    pub body: String,
+    /// Its tags; words here count most.
+    pub tags: Vec<String>,
+}
+
+/// How surely a word was found; the least sure word decides for a hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MatchKind {
+    /// The words follow each other as quoted or written.
+    Phrase,
+    /// The word is there as asked for.
+    Exact,
+    /// A word with the same stem is there.
+    Stem,
+    /// A longer word that begins with it is there.
+    Prefix,
+    /// A word that differs by one or two letters is there, and nowhere the word itself.
+    Fuzzy,
+}
+
+/// A memory that has words of the query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextHit {
+    /// The memory.
+    pub slot: Slot,
+    /// The BM25 score; comparable only within one search.
+    pub score: f32,
+    /// The parts of the query it has: `word`, `two words` of a phrase, `prefix*`, `guess~`.
+    pub matched: Vec<String>,
+    /// How the least sure of them was found.
+    pub kind: MatchKind,
+}
+
+/// Why the text index could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    /// Another process, or another part of this one, has the folder open.
+    #[error("text index is in use by another process")]
+    Locked,
+    /// The folder could not be read or written.
+    #[error("text index folder is not usable")]
+    Folder(#[from] std::io::Error),
+    /// The engine gave an error; the folder can be deleted and rebuilt from the log.
+    #[error("text index is not usable")]
+    Engine(#[from] TantivyError),
+}
+
+/// A text index in a folder, open for writing by one process.
+pub struct TextIndex {
+    writer: Mutex<Writer>,
+    reader: IndexReader,
+    fields: Fields,
+    /// Counts calls that changed something, and how many of them searches already see.
+    changes: AtomicU64,
+    visible: AtomicU64,
+    committed: AtomicU64,
+    was_reset: bool,
+}
+
+struct Writer {
+    engine: IndexWriter,
+    cursor: u64,
+}
+
+impl TextIndex {
+    /// Opens the index in a folder, or makes one; one that cannot be used is emptied first.
+    pub fn open(folder: &Path) -> Result<Self, TextError> {
+        let opened = folder::open(folder)?;
+        Ok(Self {
+            writer: Mutex::new(Writer {
+                engine: opened.writer,
+                cursor: opened.cursor,
+            }),
+            reader: opened.reader,
+            fields: opened.fields,
+            changes: AtomicU64::new(0),
+            visible: AtomicU64::new(0),
+            committed: AtomicU64::new(opened.cursor),
+            was_reset: opened.was_reset,
+        })
+    }
+
+    /// Returns the log position up to which changes are durable in the index.
+    pub fn cursor(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
+    }
+
+    /// Returns whether opening found an unusable index and emptied it: rebuild it from the log.
+    pub fn was_reset(&self) -> bool {
+        self.was_reset
+    }
+
+    /// Returns the number of documents that searches see without a filter.
+    pub fn len(&self) -> u64 {
+        self.reader.searcher().num_docs()
+    }
+
+    /// Returns whether searches see no document.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes changes up to the log position `cursor`; an upsert replaces what its slot had.
+    ///
+    /// Searches that begin afterwards see them; they are durable after the next commit.
+    pub fn apply(
+        &self,
+        upserts: &[TextDoc],
+        deletes: &[Slot],
+        cursor: u64,
+    ) -> Result<(), TextError> {
+        let mut writer = self.lock();
+        // Counted first: should the engine fail half way, what it took is committed with the old
+        // cursor, and the caller's repetition replaces it.
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        for slot in deletes {
+            writer
+                .engine
+                .delete_term(Term::from_field_u64(self.fields.slot, slot.0));
+        }
+        for doc in upserts {
+            writer
+                .engine
+                .delete_term(Term::from_field_u64(self.fields.slot, doc.slot.0));
+            writer.engine.add_document(self.fields.document(doc))?;
+        }
+        writer.cursor = cursor;
+        Ok(())
+    }
+
+    /// Makes all applied changes durable.
+    pub fn flush(&self) -> Result<(), TextError> {
+        if self.visible.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut writer = self.lock();
+        // Of several callers who saw the same changes, the first commits for all.
+        let changes = self.changes.load(Ordering::Acquire);
+        if self.visible.load(Ordering::Acquire) == changes {
+            return Ok(());
+        }
+        let cursor = writer.cursor;
+        let mut commit = writer.engine.prepare_commit()?;
+        commit.set_payload(&folder::payload(cursor));
+        commit.commit()?;
+        self.reader.reload()?;
+        self.committed.store(cursor, Ordering::Release);
+        self.visible.store(changes, Ordering::Release);
+        Ok(())
+    }
+
+    /// Forgets all documents and starts again at log position 0.
+    pub fn clear(&self) -> Result<(), TextError> {
+        let mut writer = self.lock();
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        writer.engine.delete_query(Box::new(AllQuery))?;
+        writer.cursor = 0;
+        drop(writer);
+        self.flush()
+    }
+
+    /// Returns the best hits among the allowed slots, best first; those with all words come first.
+    pub fn search(
+        &self,
+        query: &TextQuery,
+        allowed: Option<&SlotSet>,
+        limit: usize,
+    ) -> Result<Vec<TextHit>, TextError> {
+        let limit = limit.min(HITS_MAX);
+        if query.is_empty() || limit == 0 {
+            return Ok(Vec::new());
+        }
+        self.flush()?;
+        let searcher: Searcher = self.reader.searcher();
+        let with_length = self.fields.with_length();
+        let view = View::new(&searcher, allowed, &with_length)?;
+        if view.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(Plan::new(&view, &self.fields, &query.units)?.run(&view, limit)?)
+    }
+
+    /// A panic elsewhere cannot leave the writer half changed: the engine checks its own state.
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for TextIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("TextIndex");
+        debug
+            .field("cursor", &self.cursor())
+            .field("documents", &self.len());
+        debug.finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Opening the index folder: as it is if it can be used, otherwise emptied.
+//!
+//! A folder is used when its schema, the format in its last commit's payload, and the checksum of
+//! every file are right. The kernel's lock is taken before anything is deleted, so a folder that
+//! another process uses is never emptied.
+
+use std::path::Path;
+
+use tantivy::directory::error::LockError;
+use tantivy::directory::{Directory as _, INDEX_WRITER_LOCK, MmapDirectory};
+use tantivy::schema::Schema;
+use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
+
+use super::schema::Fields;
+use super::{TextError, analysis};
+
+/// The format of documents and analysis; to raise it rebuilds every index.
+const FORMAT: &str = "brain-text-1";
+
+/// Memory for uncommitted documents; beyond it the engine writes a segment early.
+const WRITER_BYTES: usize = 32 << 20;
+
+pub(super) struct Opened {
+    pub(super) writer: IndexWriter,
+    pub(super) reader: IndexReader,
+    pub(super) fields: Fields,
+    pub(super) cursor: u64,
+    pub(super) was_reset: bool,
+}
+
+/// Returns the payload that commits the cursor together with the documents.
+pub(super) fn payload(cursor: u64) -> String {
+    format!("{FORMAT} {cursor}")
+}
+
+pub(super) fn open(folder: &Path) -> Result<Opened, TextError> {
+    std::fs::create_dir_all(folder)?;
+    let directory = MmapDirectory::open(folder).map_err(TantivyError::from)?;
+    // Taken and released here, then again by the writer: the check is for the emptying below.
+    let lock = directory
+        .acquire_lock(&INDEX_WRITER_LOCK)
+        .map_err(lock_error)?;
+    let (schema, fields) = Fields::build();
+    let usable = if is_fresh(folder)? {
+        None
+    } else {
+        usable(&directory, &schema)
+    };
+    let was_reset = usable.is_none() && !is_fresh(folder)?;
+    let (index, cursor) = if let Some(usable) = usable {
+        usable
+    } else {
+        empty(folder)?;
+        // A new handle: the old one remembers the files that are gone.
+        let directory = MmapDirectory::open(folder).map_err(TantivyError::from)?;
+        (
+            Index::create(directory, schema, IndexSettings::default())?,
+            0,
+        )
+    };
+    drop(lock);
+    analysis::register(index.tokenizers());
+    let writer = index
+        .writer_with_num_threads(1, WRITER_BYTES)
+        .map_err(engine_error)?;
+    let reader = index
+        .reader_builder()
+        .reload_policy(ReloadPolicy::Manual)
+        .try_into()?;
+    Ok(Opened {
+        writer,
+        reader,
+        fields,
+        cursor,
+        was_reset,
+    })
+}
+
+/// Returns the index and its cursor, or nothing if any part of it is not as it should be.
+fn usable(directory: &MmapDirectory, schema: &Schema) -> Option<(Index, u64)> {
+    let opened = Index::open(directory.clone()).and_then(|index| {
+        let meta = index.load_metas()?;
+        let damaged = index.validate_checksum()?;
+        let readable = index.reader().map(drop);
+        readable.map(|()| (index, meta, damaged))
+    });
+    let (index, meta, damaged) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::warn!(%error, "text index cannot be opened and will be rebuilt");
+            return None;
+        }
+    };
+    let cursor = match &meta.payload {
+        Some(payload) => payload.strip_prefix(FORMAT)?.trim_start().parse().ok()?,
+        None if meta.segments.is_empty() => 0,
+        None => return None,
+    };
+    (index.schema() == *schema && damaged.is_empty()).then_some((index, cursor))
+}
+
+/// Returns whether the folder holds nothing but lock files.
+fn is_fresh(folder: &Path) -> Result<bool, TextError> {
+    for entry in std::fs::read_dir(folder)? {
+        if !is_lock(&entry?.path()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Deletes the files of the folder, except locks: another process must meet the same lock file.
+fn empty(folder: &Path) -> Result<(), TextError> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !is_lock(&path) && path.is_file() {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_lock(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "lock")
+}
+
+fn lock_error(error: LockError) -> TextError {
+    match error {
+        LockError::LockBusy => TextError::Locked,
+        error @ LockError::IoError(_) => TantivyError::LockFailure(error, None).into(),
+    }
+}
+
+fn engine_error(error: TantivyError) -> TextError {
+    match error {
+        TantivyError::LockFailure(error, _) => lock_error(error),
+        error => error.into(),
+    }
+}

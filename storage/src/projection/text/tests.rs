@@ -1,0 +1,356 @@
+//! Tests of the text index as its callers use it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn doc(slot: u64, title: &str, body: &str, tags: &[&str]) -> TextDoc {
+    let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    TextDoc {
+        slot: Slot(slot),
+        title: title.to_owned(),
+        body: body.to_owned(),
+        tags,
+    }
+}
+
+fn index(docs: &[TextDoc]) -> (tempfile::TempDir, TextIndex) {
+    let folder = tempfile::tempdir().unwrap();
+    let index = TextIndex::open(folder.path()).unwrap();
+    index.apply(docs, &[], 1).unwrap();
+    (folder, index)
+}
+
+fn find(index: &TextIndex, query: &str) -> Vec<u64> {
+    let hits = index.search(&TextQuery::parse(query), None, 100).unwrap();
+    hits.iter().map(|hit| hit.slot.0).collect()
+}
+
+fn library() -> (tempfile::TempDir, TextIndex) {
+    index(&[
+        doc(
+            1,
+            "Sourdough",
+            "Hydration of the dough decides the crumb.",
+            &["baking"],
+        ),
+        doc(
+            2,
+            "Bread notes",
+            "My sourdough rested; hydration came later in the bakery.",
+            &[],
+        ),
+        doc(
+            3,
+            "Garden",
+            "Water the tomatoes. They are running wild.",
+            &["outdoors"],
+        ),
+        doc(
+            4,
+            "Jogging",
+            "A run through the café quarter, run by night.",
+            &[],
+        ),
+        doc(
+            5,
+            "",
+            "token 7f3a9c_XK-very-long-identifier and the database schema",
+            &[],
+        ),
+        doc(6, "日記", "東京都に行った", &[]),
+        doc(7, "Mixed", "crumb decides", &[]),
+    ])
+}
+
+#[test]
+fn queries_find_what_they_should_in_order() {
+    let (_folder, index) = library();
+    let check = |query: &str, expect: &[u64]| {
+        assert_eq!(find(&index, query), expect, "{query:?}");
+    };
+    check("sourdough hydration", &[1, 2]);
+    check("baking tomatoes ", &[1, 3]);
+    check("\"decides the crumb\"", &[1]);
+    check("\"crumb decides\"", &[7]);
+    check("\"no such phrase\" crumb", &[]);
+    check("run ", &[4, 3]);
+    check("running ", &[3, 4]);
+    check("CAFE ", &[4]);
+    check("cafe\u{301} ", &[4]);
+    check("datab", &[5]);
+    check("datab ", &[]);
+    check("datab* x", &[5]);
+    check("7f3a9c_XK-very", &[5]);
+    check("東京", &[6]);
+    check("京東 ", &[6]);
+    check("tomatos ", &[3]);
+    check("tomatose ", &[3]);
+    check("the ", &[1, 3, 2, 4, 5]);
+    check("(((", &[]);
+    check("", &[]);
+}
+
+#[test]
+fn a_hit_says_how_it_was_found() {
+    let (_folder, index) = library();
+    let check = |query: &str, slot: u64, kind: MatchKind, matched: &[&str]| {
+        let hits = index.search(&TextQuery::parse(query), None, 10).unwrap();
+        let hit = hits.iter().find(|hit| hit.slot == Slot(slot)).unwrap();
+        assert_eq!(
+            (hit.kind, hit.matched.clone()),
+            (kind, matched.iter().map(|m| (*m).to_owned()).collect()),
+            "{query:?}"
+        );
+    };
+    check("sourdough ", 1, MatchKind::Exact, &["sourdough"]);
+    check("run ", 3, MatchKind::Stem, &["run"]);
+    check(
+        "\"decides the crumb\"",
+        1,
+        MatchKind::Phrase,
+        &["decides the crumb"],
+    );
+    check("schema datab", 5, MatchKind::Prefix, &["schema", "datab*"]);
+    check(
+        "schema databsae ",
+        5,
+        MatchKind::Fuzzy,
+        &["schema", "databsae~"],
+    );
+    check("hydration tomatoes ", 1, MatchKind::Exact, &["hydration"]);
+}
+
+#[test]
+fn all_words_come_before_a_better_single_word() {
+    let many = "apple ".repeat(40);
+    let long = format!("apple pear {}", "filler words here ".repeat(60));
+    let (_folder, index) = index(&[
+        doc(1, "apple apple", &many, &["apple"]),
+        doc(2, "", &long, &[]),
+    ]);
+    assert_eq!(find(&index, "apple pear "), [2, 1]);
+}
+
+#[test]
+fn a_word_counts_more_in_tags_and_title_than_in_the_body() {
+    let (_folder, index) = index(&[
+        doc(1, "other", "plum cake recipe", &["other"]),
+        doc(2, "plum", "cake recipe other", &["other"]),
+        doc(3, "nothing", "at all", &[]),
+    ]);
+    assert_eq!(find(&index, "plum "), [2, 1]);
+}
+
+#[test]
+fn a_write_is_found_at_once_and_a_delete_gone_at_once() {
+    let (_folder, index) = index(&[doc(1, "", "first", &[])]);
+    assert_eq!(find(&index, "first "), [1]);
+    index.apply(&[doc(1, "", "second", &[])], &[], 2).unwrap();
+    assert_eq!(
+        (find(&index, "first "), find(&index, "second ")),
+        (vec![], vec![1])
+    );
+    index.apply(&[], &[Slot(1)], 3).unwrap();
+    assert_eq!(find(&index, "second "), [] as [u64; 0]);
+    assert_eq!(index.cursor(), 3);
+    index.apply(&[doc(2, "", "third", &[])], &[], 4).unwrap();
+    index.clear().unwrap();
+    assert_eq!(
+        (find(&index, "third "), index.cursor(), index.len()),
+        (vec![], 0, 0)
+    );
+}
+
+#[test]
+fn what_was_not_committed_is_missing_after_a_kill_and_the_cursor_says_so() {
+    let (folder, index) = index(&[doc(1, "", "kept", &[])]);
+    index.flush().unwrap();
+    index.apply(&[doc(2, "", "lost", &[])], &[], 2).unwrap();
+    // What the disk of a killed node holds: the files as they are, lock files too.
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    assert!(copy.path().join(".tantivy-writer.lock").exists());
+    let after = TextIndex::open(copy.path()).unwrap();
+    assert_eq!(
+        (after.cursor(), after.was_reset(), after.len()),
+        (1, false, 1)
+    );
+    after.apply(&[doc(2, "", "lost", &[])], &[], 2).unwrap();
+    assert_eq!(
+        (find(&after, "kept "), find(&after, "lost ")),
+        (vec![1], vec![2])
+    );
+}
+
+#[test]
+fn a_second_opening_is_told_that_the_folder_is_in_use() {
+    let (folder, index) = index(&[doc(1, "", "kept", &[])]);
+    assert!(matches!(
+        TextIndex::open(folder.path()),
+        Err(TextError::Locked)
+    ));
+    assert_eq!(find(&index, "kept "), [1]);
+    drop(index);
+    assert_eq!(find(&TextIndex::open(folder.path()).unwrap(), "kept "), [1]);
+}
+
+#[test]
+fn a_damaged_folder_is_emptied_and_says_so() {
+    fn check(damage: impl Fn(&Path)) {
+        let (folder, index) = index(&[doc(1, "", "kept", &[])]);
+        index.flush().unwrap();
+        drop(index);
+        damage(folder.path());
+        let after = TextIndex::open(folder.path()).unwrap();
+        assert_eq!(
+            (after.was_reset(), after.cursor(), after.len()),
+            (true, 0, 0)
+        );
+        after.apply(&[doc(2, "", "new", &[])], &[], 9).unwrap();
+        assert_eq!(find(&after, "new "), [2]);
+    }
+    let segment_files = |folder: &Path| -> Vec<_> {
+        let paths = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        paths
+            .filter(|path| path.extension().is_some_and(|e| e == "term" || e == "idx"))
+            .collect()
+    };
+    check(|folder| std::fs::write(folder.join("meta.json"), "{").unwrap());
+    check(|folder| std::fs::remove_file(folder.join("meta.json")).unwrap());
+    check(|folder| {
+        for path in segment_files(folder) {
+            std::fs::remove_file(path).unwrap();
+        }
+    });
+    check(|folder| {
+        for path in segment_files(folder) {
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[0] ^= 0x40;
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, bytes).unwrap();
+        }
+    });
+    check(|folder| {
+        let meta = std::fs::read_to_string(folder.join("meta.json")).unwrap();
+        let old = meta.replace("brain-text-1", "brain-text-0");
+        std::fs::write(folder.join("meta.json"), old).unwrap();
+    });
+}
+
+#[test]
+fn a_hidden_document_has_no_influence() {
+    let seen = [
+        doc(1, "", "pear apple apple", &[]),
+        doc(2, "", "pear pear apple and more", &[]),
+    ];
+    let mut all = seen.to_vec();
+    all.extend((3..40).map(|slot| doc(slot, "apple", "apple applesauce tomato", &["apple"])));
+    let (_folder, full) = index(&all);
+    let (_other, only) = index(&seen);
+    let both: SlotSet = [Slot(1), Slot(2)].into_iter().collect();
+    // "tomatoo" and "apples" would mean something else if hidden words counted as found.
+    for query in [
+        "apple pear ",
+        "apple",
+        "appl*",
+        "\"pear apple\"",
+        "tomato ",
+        "pera ",
+        "tomatoo ",
+    ] {
+        let query = TextQuery::parse(query);
+        let alone: SlotSet = [Slot(1), Slot(2)].into_iter().collect();
+        assert_eq!(
+            full.search(&query, Some(&both), 10).unwrap(),
+            only.search(&query, Some(&alone), 10).unwrap(),
+        );
+    }
+}
+
+#[test]
+fn concurrent_searches_see_the_write_and_share_its_commit() {
+    let (_folder, index) = index(&[]);
+    for slot in 1..6 {
+        index
+            .apply(&[doc(slot, "", "shared", &[])], &[], slot)
+            .unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    assert!((1..=slot).all(|slot| find(&index, "shared ").contains(&slot)));
+                });
+            }
+        });
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Put(u64, Vec<usize>),
+    Delete(u64),
+    Flush,
+}
+
+const VOCABULARY: [&str; 8] = [
+    "amber", "birch", "cedar", "dahlia", "elder", "fern", "gorse", "hazel",
+];
+
+fn step() -> impl Strategy<Value = Step> {
+    let words = prop::collection::vec(0..VOCABULARY.len(), 0..6);
+    prop_oneof![
+        5 => (0u64..12, words).prop_map(|(slot, words)| Step::Put(slot, words)),
+        2 => (0u64..12).prop_map(Step::Delete),
+        1 => Just(Step::Flush),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn a_filtered_search_equals_brute_force_and_a_rebuild_equals_the_increments(
+        steps in prop::collection::vec(step(), 1..25),
+        allowed in prop::collection::btree_set(0u64..12, 0..12),
+    ) {
+        let (_folder, incremental) = index(&[]);
+        let mut truth: BTreeMap<u64, BTreeSet<usize>> = BTreeMap::new();
+        let mut docs = BTreeMap::new();
+        for (cursor, step) in (2..).zip(steps) {
+            match step {
+                Step::Put(slot, words) => {
+                    let body: Vec<_> = words.iter().map(|word| VOCABULARY[*word]).collect();
+                    let put = doc(slot, "", &body.join(" "), &[]);
+                    incremental.apply(std::slice::from_ref(&put), &[], cursor).unwrap();
+                    truth.insert(slot, words.into_iter().collect());
+                    docs.insert(slot, put);
+                }
+                Step::Delete(slot) => {
+                    incremental.apply(&[], &[Slot(slot)], cursor).unwrap();
+                    truth.remove(&slot);
+                    docs.remove(&slot);
+                }
+                Step::Flush => incremental.flush().unwrap(),
+            }
+        }
+        let (_other, rebuilt) = index(&docs.into_values().collect::<Vec<_>>());
+        let set: SlotSet = allowed.iter().copied().map(Slot).collect();
+        for (number, word) in VOCABULARY.iter().enumerate() {
+            let query = TextQuery::parse_whole_words(word);
+            let hits = incremental.search(&query, Some(&set), 100).unwrap();
+            let found: BTreeSet<u64> = hits.iter().map(|hit| hit.slot.0).collect();
+            let expect: BTreeSet<u64> = truth.iter()
+                .filter(|(slot, words)| allowed.contains(slot) && words.contains(&number))
+                .map(|(slot, _)| *slot).collect();
+            prop_assert_eq!(&found, &expect);
+            prop_assert_eq!(hits, rebuilt.search(&query, Some(&set), 100).unwrap());
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The records in the store's rows, each with one canonical encoding.
+
+use crdt::codec::{Canonical, DecodeError, Reader, Writer};
+use crdt::envelope::Epoch;
+use crdt::hash::Hash;
+use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
+use crdt::memory::{MemoryKind, Status};
+use crdt::sidecar::Sidecar;
+use crdt::time::{Hybrid, Timestamp};
+
+const LIST_MAX: usize = 1 << 20;
+const TEXT_MAX: usize = 1 << 16;
+
+/// What is known of a memory without its text. Held in memory for every memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Its id.
+    pub id: MemoryId,
+    /// Its local number: the place of its root in this node's log.
+    pub slot: u64,
+    /// Who owns it.
+    pub owner: PersonId,
+    /// What sort of thing it is.
+    pub kind: MemoryKind,
+    /// Whether it is in use.
+    pub status: Status,
+    /// Whether its keys and text were destroyed.
+    pub purged: bool,
+    /// Its shared tags.
+    pub tags: Vec<String>,
+    /// Where its content came from.
+    pub source: Option<String>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// The time of its last event.
+    pub updated: Hybrid,
+    /// The generation of its content key.
+    pub epoch: Epoch,
+    /// Bytes of title and body.
+    pub bytes: u64,
+    /// The holder's own labels.
+    pub sidecar: Sidecar,
+    /// Its shared events, in the order they came.
+    pub events: Vec<(Hybrid, EventId)>,
+    /// The events without successors.
+    pub heads: Vec<EventId>,
+    /// Devices of other persons than the owner that wrote in it.
+    pub writers: Vec<DeviceId>,
+}
+
+/// A memory that was given under a grant, with the epochs whose keys went along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The grant.
+    pub grant: GrantId,
+    /// The memory.
+    pub memory: MemoryId,
+    /// The epochs, ascending.
+    pub epochs: Vec<Epoch>,
+}
+
+/// How a peer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerState {
+    /// Paired.
+    Paired = 1,
+    /// Not spoken to any more.
+    Blocked = 2,
+}
+
+/// A person this node is paired with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The person.
+    pub person: PersonId,
+    /// My name for them.
+    pub petname: String,
+    /// How they stand.
+    pub state: PeerState,
+    /// Their devices and where each was last reached.
+    pub devices: Vec<(DeviceId, Vec<String>)>,
+    /// When they were paired.
+    pub paired: Timestamp,
+    /// When a session was last open.
+    pub last_contact: Option<Timestamp>,
+}
+
+/// A ticket that was given out; its secret is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invite {
+    /// The hash of the secret.
+    pub secret: Hash,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// My name for whoever accepts it.
+    pub petname: Option<String>,
+    /// The person who used it.
+    pub used_by: Option<PersonId>,
+    /// What to offer to whoever accepts it, as the API's JSON.
+    pub offer: Option<String>,
+}
+
+/// The Automerge side of a memory that has been edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DocumentRow {
+    /// The snapshot.
+    pub(crate) snapshot: Vec<u8>,
+    /// Which event carries which change.
+    pub(crate) changes: Vec<(EventId, [u8; 32])>,
+}
+
+fn read_option_text(
+    input: &mut Reader<'_>,
+    what: &'static str,
+) -> Result<Option<String>, DecodeError> {
+    input.option(what, |input| input.text(TEXT_MAX, what))
+}
+
+impl Canonical for Facts {
+    fn encode(&self, out: &mut Writer) {
+        self.id.encode(out);
+        out.u64(self.slot);
+        self.owner.encode(out);
+        self.kind.encode(out);
+        self.status.encode(out);
+        out.bool(self.purged);
+        out.length(self.tags.len());
+        self.tags.iter().for_each(|tag| out.text(tag));
+        out.option(self.source.as_ref(), |out, source| out.text(source));
+        self.created.encode(out);
+        self.updated.encode(out);
+        self.epoch.encode(out);
+        out.u64(self.bytes);
+        self.sidecar.encode(out);
+        out.length(self.events.len());
+        for (time, event) in &self.events {
+            time.encode(out);
+            event.encode(out);
+        }
+        out.list(&self.heads);
+        out.list(&self.writers);
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: MemoryId::decode(input)?,
+            slot: input.u64("slot")?,
+            owner: PersonId::decode(input)?,
+            kind: MemoryKind::decode(input)?,
+            status: Status::decode(input)?,
+            purged: input.bool("purged")?,
+            tags: {
+                let count = input.length(LIST_MAX, "tags")?;
+                (0..count).map(|_| input.text(TEXT_MAX, "tag")).collect::<Result<_, _>>()?
+            },
+            source: read_option_text(input, "source")?,
+            created: Timestamp::decode(input)?,
+            updated: Hybrid::decode(input)?,
+            epoch: Epoch::decode(input)?,
+            bytes: input.u64("bytes")?,
+            sidecar: Sidecar::decode(input)?,
+            events: {
+                let count = input.length(LIST_MAX, "events")?;
+                (0..count)
+                    .map(|_| Ok((Hybrid::decode(input)?, EventId::decode(input)?)))
+                    .collect::<Result<_, _>>()?
+            },
+            heads: input.list(LIST_MAX, "heads")?,
+            writers: input.list(LIST_MAX, "writers")?,
+        })
+    }
+}
+
+impl Canonical for Member {
+    fn encode(&self, out: &mut Writer) {
+        self.grant.encode(out);
+        self.memory.encode(out);
+        out.list(&self.epochs);
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            grant: GrantId::decode(input)?,
+            memory: MemoryId::decode(input)?,
+            epochs: input.list(LIST_MAX, "epochs")?,
+        })
+    }
+}
+
+impl Canonical for Peer {
+    fn encode(&self, out: &mut Writer) {
+        self.person.encode(out);
+        out.text(&self.petname);
+        out.u8(self.state as u8);
+        out.length(self.devices.len());
+        for (device, addresses) in &self.devices {
+            device.encode(out);
+            out.length(addresses.len());
+            addresses.iter().for_each(|address| out.text(address));
+        }
+        self.paired.encode(out);
+        out.option(self.last_contact.as_ref(), |out, time| time.encode(out));
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            person: PersonId::decode(input)?,
+            petname: input.text(TEXT_MAX, "petname")?,
+            state: match input.u8("peer state")? {
+                1 => PeerState::Paired,
+                2 => PeerState::Blocked,
+                found => return Err(DecodeError::Unknown { what: "peer state", found }),
+            },
+            devices: {
+                let count = input.length(LIST_MAX, "devices")?;
+                let mut devices = Vec::new();
+                for _ in 0..count {
+                    let device = DeviceId::decode(input)?;
+                    let addresses = input.length(LIST_MAX, "addresses")?;
+                    let addresses = (0..addresses).map(|_| input.text(TEXT_MAX, "address"));
+                    devices.push((device, addresses.collect::<Result<_, _>>()?));
+                }
+                devices
+            },
+            paired: Timestamp::decode(input)?,
+            last_contact: input.option("last contact", Timestamp::decode)?,
+        })
+    }
+}
+
+impl Canonical for Invite {
+    fn encode(&self, out: &mut Writer) {
+        self.secret.encode(out);
+        self.expires.encode(out);
+        out.option(self.petname.as_ref(), |out, name| out.text(name));
+        out.option(self.used_by.as_ref(), |out, person| person.encode(out));
+        out.option(self.offer.as_ref(), |out, offer| out.text(offer));
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            secret: Hash::decode(input)?,
+            expires: Timestamp::decode(input)?,
+            petname: read_option_text(input, "petname")?,
+            used_by: input.option("used by", PersonId::decode)?,
+            offer: read_option_text(input, "offer")?,
+        })
+    }
+}
+
+impl Canonical for DocumentRow {
+    fn encode(&self, out: &mut Writer) {
+        out.bytes(&self.snapshot);
+        out.length(self.changes.len());
+        for (event, change) in &self.changes {
+            event.encode(out);
+            out.raw(change);
+        }
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            snapshot: input.bytes(usize::MAX, "snapshot")?.to_vec(),
+            changes: {
+                let count = input.length(LIST_MAX, "changes")?;
+                (0..count)
+                    .map(|_| Ok((EventId::decode(input)?, input.array("change hash")?)))
+                    .collect::<Result<_, _>>()?
+            },
+        })
+    }
+}

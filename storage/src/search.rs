@@ -1,0 +1,176 @@
+//! Search: words and meaning, fused into one ranking with reasons.
+//!
+//! It owns no index: text and vectors are projections, and the vector of the query comes from the
+//! caller, who has the embedder. Filters are the caller's too, as one set of allowed slots that both
+//! sides apply inside their own search.
+//!
+//! Flow: [`SearchRequest`] -> text hits and near vectors -> [`fusion::fuse`] -> [`Hit`]s, whose
+//! texts the caller shortens with [`snippet::snippet`].
+//!
+//! Invariant: every hit says why it is there, in [`Why`], and none is outside the allowed slots.
+
+use crate::projection::text::{MatchKind, TextError, TextIndex, TextQuery};
+use crate::projection::vectors::{VectorError, VectorIndex};
+use crate::slots::{Slot, SlotSet};
+
+pub mod fusion;
+pub mod snippet;
+
+use fusion::Fusion;
+
+/// Hits each side contributes for every hit wanted, so that one good on both sides is not missed.
+const DEPTH_FACTOR: usize = 4;
+/// Hits each side contributes at least.
+const DEPTH_MIN: usize = 100;
+
+/// Which sides of the search take part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SearchMode {
+    /// Words and meaning.
+    #[default]
+    Hybrid,
+    /// Words only.
+    Text,
+    /// Meaning only.
+    Vector,
+}
+
+/// What to search for.
+#[derive(Debug, Clone)]
+pub struct SearchRequest<'a> {
+    /// The words.
+    pub query: &'a TextQuery,
+    /// The query's vector; without one a hybrid search is one by words.
+    pub vector: Option<&'a [f32]>,
+    /// The slots that may be found; all if absent.
+    pub allowed: Option<&'a SlotSet>,
+    /// Which sides take part.
+    pub mode: SearchMode,
+    /// The most hits to return.
+    pub limit: usize,
+    /// How the sides are weighed.
+    pub fusion: Fusion,
+}
+
+/// A found memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// The memory.
+    pub slot: Slot,
+    /// The fused score, 0 to 1; comparable only within one search.
+    pub score: f32,
+    /// Why it was found.
+    pub why: Why,
+}
+
+/// The reasons for a hit.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Why {
+    /// The BM25 score, if it was found by words.
+    pub text: Option<f32>,
+    /// The cosine, if it was found by meaning.
+    pub vector: Option<f32>,
+    /// The parts of the query it has.
+    pub terms: Vec<String>,
+    /// How surely these were found.
+    pub match_kind: Option<MatchKind>,
+}
+
+/// Why a search failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// The text index failed.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The query's vector does not fit the index.
+    #[error(transparent)]
+    Vector(#[from] VectorError),
+}
+
+/// Searches both indices as the request says and returns the fused hits, best first.
+pub fn search(
+    text: &TextIndex,
+    vectors: &VectorIndex,
+    request: &SearchRequest<'_>,
+) -> Result<Vec<Hit>, SearchError> {
+    let depth = request.limit.saturating_mul(DEPTH_FACTOR).max(DEPTH_MIN);
+    let by_text = match request.mode {
+        SearchMode::Vector => Vec::new(),
+        _ => text.search(request.query, request.allowed, depth)?,
+    };
+    let by_vector = match (request.mode, request.vector) {
+        (SearchMode::Text, _) | (_, None) => Vec::new(),
+        (_, Some(vector)) => vectors.search(vector, request.allowed, depth)?,
+    };
+    let mut hits = fusion::fuse(&by_text, &by_vector, request.mode, request.fusion);
+    hits.truncate(request.limit);
+    Ok(hits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::projection::text::TextDoc;
+
+    /// Slot 1 has the word, slot 2 only the meaning, slot 3 neither, slot 4 both but is hidden.
+    fn find(mode: SearchMode) -> Vec<(u64, bool, bool)> {
+        let folder = tempfile::tempdir().unwrap();
+        let text = TextIndex::open(folder.path()).unwrap();
+        let mut vectors = VectorIndex::new(2);
+        let rows = [
+            (1, "the cat sat", [0.0, 1.0]),
+            (2, "a feline rested", [0.9, 0.1]),
+            (3, "tax return", [0.0, 1.0]),
+            (4, "cat cat cat", [1.0, 0.0]),
+        ];
+        for (slot, body, vector) in rows {
+            let (slot, body) = (Slot(slot), body.to_owned());
+            let doc = TextDoc {
+                slot,
+                title: String::new(),
+                body,
+                tags: Vec::new(),
+            };
+            text.apply(&[doc], &[], slot.0).unwrap();
+            vectors.put(slot, &[vector.to_vec()]).unwrap();
+        }
+        let allowed: SlotSet = [1, 2, 3].map(Slot).into_iter().collect();
+        let request = SearchRequest {
+            query: &TextQuery::parse("cat"),
+            vector: Some(&[1.0, 0.0]),
+            allowed: Some(&allowed),
+            mode,
+            limit: 10,
+            fusion: Fusion::default(),
+        };
+        let hits = search(&text, &vectors, &request).unwrap();
+        let reasons = |hit: Hit| (hit.slot.0, hit.why.text.is_some(), hit.why.vector.is_some());
+        hits.into_iter().map(reasons).collect()
+    }
+
+    #[test]
+    fn each_mode_finds_what_it_should() {
+        assert_eq!(
+            find(SearchMode::Hybrid),
+            [(1, true, false), (2, false, true)]
+        );
+        assert_eq!(find(SearchMode::Text), [(1, true, false)]);
+        assert_eq!(find(SearchMode::Vector), [(2, false, true)]);
+    }
+
+    #[test]
+    fn a_vector_of_another_model_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = TextIndex::open(folder.path()).unwrap();
+        let request = SearchRequest {
+            query: &TextQuery::parse("cat"),
+            vector: Some(&[1.0]),
+            allowed: None,
+            mode: SearchMode::Hybrid,
+            limit: 10,
+            fusion: Fusion::default(),
+        };
+        let error = search(&text, &VectorIndex::new(2), &request).unwrap_err();
+        assert!(matches!(error, SearchError::Vector(_)));
+    }
+}

@@ -1,0 +1,259 @@
+//! Snippets: the part of a text that shows best why it was found.
+//!
+//! The terms are those of a hit's reasons: a plain word stands for all its forms, `word*` for longer
+//! words that begin with it, `word~` for words that differ by a letter or two.
+//!
+//! Invariant: ranges are bytes of the snippet's text and lie on character boundaries.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use crate::projection::text::{Word, words};
+
+/// Words of a text that are looked at; what stands later is not shown.
+const WORDS_MAX: usize = 50_000;
+/// Letters a guessed word may differ by; the most the text index forgives.
+const DISTANCE_MAX: usize = 2;
+/// Longer words are not compared letter by letter.
+const COMPARED_CHARS_MAX: usize = 64;
+
+/// A part of a text with the found words marked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snippet {
+    /// The part, line breaks and tabs turned into spaces.
+    pub text: String,
+    /// The found words, as byte ranges of `text`, ascending, not touching each other's insides.
+    pub highlights: Vec<Range<usize>>,
+    /// Whether the text has more before the part.
+    pub cut_before: bool,
+    /// Whether the text has more after the part.
+    pub cut_after: bool,
+}
+
+/// Returns the window of at most `chars_max` characters with most of the terms, the earliest of
+/// equals; without any term, the beginning.
+pub fn snippet(body: &str, terms: &[String], chars_max: usize) -> Snippet {
+    let terms: Vec<Term> = terms.iter().flat_map(|term| Term::read(term)).collect();
+    let text = words(body);
+    let text = text.get(..WORDS_MAX).unwrap_or(&text);
+    let found = |word: &Word| terms.iter().position(|term| term.matches(word));
+    let marks: Vec<(usize, Range<usize>)> = text
+        .iter()
+        .filter_map(|word| found(word).map(|term| (term, word.range.clone())))
+        .collect();
+    let bounds: Vec<usize> = body
+        .char_indices()
+        .map(|(at, _)| at)
+        .chain([body.len()])
+        .collect();
+    let window = window(&bounds, text, &marks, chars_max);
+    let text: String = body
+        .get(window.clone())
+        .unwrap_or_default()
+        .chars()
+        .map(plain)
+        .collect();
+    let inside = marks
+        .iter()
+        .filter(|(_, r)| r.start >= window.start && r.end <= window.end);
+    Snippet {
+        highlights: inside
+            .map(|(_, r)| r.start - window.start..r.end - window.start)
+            .collect(),
+        cut_before: window.start > 0,
+        cut_after: window.end < body.len(),
+        text,
+    }
+}
+
+/// Turns white space other than a space into one of the same length in bytes.
+fn plain(character: char) -> char {
+    if matches!(character, '\n' | '\r' | '\t') {
+        ' '
+    } else {
+        character
+    }
+}
+
+/// Returns the byte range to show; `bounds` are the starts of all characters and the end.
+fn window(
+    bounds: &[usize],
+    words: &[Word],
+    marks: &[(usize, Range<usize>)],
+    chars_max: usize,
+) -> Range<usize> {
+    let index_of = |byte: usize| bounds.partition_point(|bound| *bound < byte);
+    let end_of = |start: usize| start.saturating_add(chars_max).min(bounds.len() - 1);
+    let mut best = (0, 0, 0, 0);
+    for (index, (_, first)) in marks.iter().enumerate() {
+        let start = index_of(first.start);
+        let limit = bounds[end_of(start)];
+        let inside = marks[index..]
+            .iter()
+            .take_while(|(_, range)| range.end <= limit);
+        let (count, last) = inside
+            .clone()
+            .fold((0, start), |(n, _), (_, r)| (n + 1, index_of(r.end)));
+        let distinct = inside.map(|(term, _)| term).collect::<BTreeSet<_>>().len();
+        if (distinct, count) > (best.0, best.1) {
+            best = (distinct, count, start, last);
+        }
+    }
+    let (_, _, first, last) = best;
+    // What room is left goes half before the first mark, half after the last.
+    let spare = chars_max.saturating_sub(last - first);
+    let start = first
+        .saturating_sub(spare / 2)
+        .min((bounds.len() - 1).saturating_sub(chars_max));
+    let (start, end) = (bounds[start], bounds[end_of(start)]);
+    whole_words(words, start..end, bounds[first])
+}
+
+/// Narrows a range so that it begins and ends between words, unless nothing would be left.
+fn whole_words(words: &[Word], range: Range<usize>, keep: usize) -> Range<usize> {
+    let cut = |at: usize| {
+        words
+            .iter()
+            .find(|word| word.range.start < at && at < word.range.end)
+    };
+    let start = cut(range.start).map_or(range.start, |word| word.range.end);
+    let start = if start <= keep { start } else { range.start };
+    let end = cut(range.end).map_or(range.end, |word| word.range.start);
+    let end = if end > keep.max(start) {
+        end
+    } else {
+        range.end
+    };
+    start..end
+}
+
+/// One word to look for.
+#[derive(Debug)]
+enum Term {
+    Forms { exact: String, stem: String },
+    Prefix(String),
+    Fuzzy(String),
+}
+
+impl Term {
+    /// Reads a reason of a hit; a phrase is several words.
+    fn read(reason: &str) -> Vec<Self> {
+        let build = |word: Word| match reason.chars().last() {
+            Some('*') => Self::Prefix(word.exact),
+            Some('~') => Self::Fuzzy(word.exact),
+            _ => Self::Forms {
+                exact: word.exact,
+                stem: word.stem,
+            },
+        };
+        words(reason).into_iter().map(build).collect()
+    }
+
+    fn matches(&self, word: &Word) -> bool {
+        match self {
+            Self::Forms { exact, stem } => word.exact == *exact || word.stem == *stem,
+            Self::Prefix(start) => word.exact.starts_with(start.as_str()),
+            Self::Fuzzy(guess) => {
+                let forgiven = if guess.chars().count() < 8 {
+                    1
+                } else {
+                    DISTANCE_MAX
+                };
+                distance(guess, &word.exact).is_some_and(|distance| distance <= forgiven)
+            }
+        }
+    }
+}
+
+/// Returns the edits between two words, a swap of neighbours being one, or nothing when they differ
+/// in length by more than is ever forgiven.
+fn distance(left: &str, right: &str) -> Option<usize> {
+    let left: Vec<char> = left.chars().take(COMPARED_CHARS_MAX + 1).collect();
+    let right: Vec<char> = right.chars().take(COMPARED_CHARS_MAX + 1).collect();
+    if left.len().abs_diff(right.len()) > DISTANCE_MAX
+        || left.len().max(right.len()) > COMPARED_CHARS_MAX
+    {
+        return None;
+    }
+    let mut rows = vec![(0..=right.len()).collect::<Vec<usize>>()];
+    for i in 1..=left.len() {
+        let mut row = vec![i];
+        for j in 1..=right.len() {
+            let change = usize::from(left[i - 1] != right[j - 1]);
+            let mut least = (rows[i - 1][j] + 1)
+                .min(row[j - 1] + 1)
+                .min(rows[i - 1][j - 1] + change);
+            if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows.last().and_then(|row| row.last()).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(body: &str, terms: &[&str], chars_max: usize, expect: &str) {
+        let terms: Vec<String> = terms.iter().map(|term| (*term).to_owned()).collect();
+        let snippet = snippet(body, &terms, chars_max);
+        let mut shown = String::new();
+        let mut at = 0;
+        for range in &snippet.highlights {
+            shown += snippet.text.get(at..range.start).unwrap();
+            shown.extend(["[", snippet.text.get(range.clone()).unwrap(), "]"]);
+            at = range.end;
+        }
+        shown += snippet.text.get(at..).unwrap();
+        let dots = |cut: bool| if cut { "…" } else { "" };
+        let shown = format!(
+            "{}{shown}{}",
+            dots(snippet.cut_before),
+            dots(snippet.cut_after)
+        );
+        assert_eq!(shown, expect);
+    }
+
+    #[test]
+    fn the_best_window_is_shown_with_its_words_marked() {
+        check(
+            "The dogs were running.",
+            &["dog", "run"],
+            80,
+            "The [dogs] were [running].",
+        );
+        check("a database", &["data*"], 80, "a [database]");
+        check("a database", &["databsae~"], 80, "a [database]");
+        check("Un café\nnoir", &["cafe"], 80, "Un [café] noir");
+        check("one two three four", &["none"], 9, "one two …");
+        check(
+            "cat x x x x x x x x x cat dog x",
+            &["cat", "dog"],
+            9,
+            "… [cat] [dog] …",
+        );
+        check("", &["x"], 10, "");
+        check("some text", &[], 0, "…");
+        check("the red fox ran", &["red fox"], 80, "the [red] [fox] ran");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_and_window_is_safe(
+            body in "[a-cé東 \\n]{0,80}",
+            terms in prop::collection::vec("[a-cé東]{1,3}[*~]?", 0..4),
+            chars_max in 0usize..40,
+        ) {
+            let snippet = snippet(&body, &terms, chars_max);
+            prop_assert!(snippet.text.chars().count() <= chars_max);
+            for range in snippet.highlights {
+                prop_assert!(snippet.text.get(range).is_some_and(|word| !word.is_empty()));
+            }
+        }
+    }
+}
