@@ -256,27 +256,27 @@ pub fn ascending<T: Ord>(items: &[T], what: &'static str) -> Result<(), DecodeEr
 mod tests {
     use super::*;
 
-    fn check(bytes: &[u8], expect: Result<Vec<u8>, DecodeError>) {
+    fn check(bytes: &[u8], expect: &Result<Vec<u8>, DecodeError>) {
         let mut input = Reader::new(bytes);
         let got = input
             .bytes(4, "field")
             .map(<[u8]>::to_vec)
             .and_then(|value| input.finish().map(|()| value));
-        assert_eq!(got, expect);
+        assert_eq!(got, *expect);
     }
 
     #[test]
     fn a_length_is_bounded_and_complete() {
-        check(&[2, 0, 0, 0, 7, 8], Ok(vec![7, 8]));
-        check(&[2, 0, 0, 0, 7], Err(DecodeError::Truncated("field")));
-        check(&[2, 0, 0], Err(DecodeError::Truncated("field")));
-        check(&[1, 0, 0, 0, 7, 9], Err(DecodeError::Trailing(1)));
+        check(&[2, 0, 0, 0, 7, 8], &Ok(vec![7, 8]));
+        check(&[2, 0, 0, 0, 7], &Err(DecodeError::Truncated("field")));
+        check(&[2, 0, 0], &Err(DecodeError::Truncated("field")));
+        check(&[1, 0, 0, 0, 7, 9], &Err(DecodeError::Trailing(1)));
         let huge = DecodeError::TooLong {
             what: "field",
             found: 0xffff_ffff,
             limit: 4,
         };
-        check(&[255, 255, 255, 255], Err(huge));
+        check(&[255, 255, 255, 255], &Err(huge));
     }
 
     #[test]

@@ -35,8 +35,8 @@ impl TryRng for Entropy {
         self.0.fill(&mut bytes);
         Ok(u64::from_le_bytes(bytes))
     }
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        self.0.fill(bytes);
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Self::Error> {
+        self.0.fill(dst);
         Ok(())
     }
 }

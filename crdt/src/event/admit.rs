@@ -24,6 +24,14 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified<T>(Signed<T>);
 
+impl Verified<Event> {
+    /// Takes an event back from this node's own log, which holds admitted events only and whose
+    /// rows are authenticated. Never for bytes from anywhere else.
+    pub fn from_own_log(event: Signed<Event>) -> Self {
+        Self(event)
+    }
+}
+
 impl std::ops::Deref for Verified<Event> {
     type Target = Signed<Event>;
     fn deref(&self) -> &Signed<Event> {

@@ -235,7 +235,7 @@ impl Authority {
         let key = (event.header.person, vouch.certificate.device);
         self.enrol(vouch.certificate);
         let number = event.header.number;
-        let vouched = self.vouched.entry(key).or_insert(Vouched {
+        let vouched = self.vouched.entry(key).or_insert_with(|| Vouched {
             number,
             cuts: vouch.cuts.clone(),
         });
