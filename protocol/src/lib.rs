@@ -3,3 +3,9 @@
 //! Sans-IO: no sockets, no clock, no randomness. See `docs/architecture.md`.
 
 pub mod api;
+pub mod limits;
+pub mod reconcile;
+pub mod session;
+pub mod ticket;
+pub mod view;
+pub mod wire;

@@ -66,42 +66,55 @@ impl Run {
         let mut known = BTreeMap::new();
         for item in view.items() {
             let blinded = salt.blind(&item.id);
-            storage.insert(item.time, Id::from_byte_array(blinded)).map_err(invalid)?;
+            storage
+                .insert(item.time, Id::from_byte_array(blinded))
+                .map_err(|error| invalid(&error))?;
             known.insert(blinded, *item);
         }
-        storage.seal().map_err(invalid)?;
-        let engine =
-            Negentropy::owned(storage, RECONCILE_BYTES_MAX as u64).map_err(invalid)?;
+        storage.seal().map_err(|error| invalid(&error))?;
+        let engine = Negentropy::owned(storage, RECONCILE_BYTES_MAX as u64)
+            .map_err(|error| invalid(&error))?;
         Ok(Self { engine, known })
     }
     /// Returns the first message of the initiator.
     pub fn initiate(&mut self) -> Result<Vec<u8>, ReconcileError> {
-        self.engine.initiate().map_err(invalid)
+        self.engine.initiate().map_err(|error| invalid(&error))
     }
     /// Answers a message as the responder.
     pub fn answer(&mut self, message: &[u8]) -> Result<Vec<u8>, ReconcileError> {
-        self.engine.reconcile(message).map_err(invalid)
+        self.engine
+            .reconcile(message)
+            .map_err(|error| invalid(&error))
     }
     /// Takes in the responder's answer.
     pub fn step(&mut self, message: &[u8]) -> Result<Step, ReconcileError> {
         let (mut have, mut need) = (Vec::new(), Vec::new());
-        let next = self.engine.reconcile_with_ids(message, &mut have, &mut need);
-        let next = next.map_err(invalid)?;
-        let have =
-            have.iter().filter_map(|id| self.known.get(&id.to_bytes())).copied().collect();
-        let need = need.iter().map(Id::to_bytes).collect();
+        let next = self
+            .engine
+            .reconcile_with_ids(message, &mut have, &mut need);
+        let next = next.map_err(|error| invalid(&error))?;
+        let have = have
+            .iter()
+            .filter_map(|id| self.known.get(&id.to_bytes()))
+            .copied()
+            .collect();
+        let need = need.iter().map(|id| id.to_bytes()).collect();
         Ok(Step { have, need, next })
     }
 }
 
-fn invalid(error: negentropy::Error) -> ReconcileError {
+fn invalid(error: &negentropy::Error) -> ReconcileError {
     ReconcileError(error.to_string())
 }
 
 /// Finds the items behind blinded ids.
 pub fn unblind(view: &View, salt: &Salt, wanted: &[Blinded]) -> Vec<Item> {
     let wanted: std::collections::BTreeSet<&Blinded> = wanted.iter().collect();
-    view.items().iter().filter(|item| wanted.contains(&salt.blind(&item.id))).copied().collect()
+    view.items()
+        .iter()
+        .filter(|item| wanted.contains(&salt.blind(&item.id)))
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]

@@ -65,7 +65,11 @@ impl std::str::FromStr for Ticket {
         let text = text.trim();
         let Some(base32) = text.strip_prefix(PREFIX) else {
             let newer = text.starts_with("brain:invite/");
-            return Err(if newer { TicketError::Newer } else { TicketError::NotATicket });
+            return Err(if newer {
+                TicketError::Newer
+            } else {
+                TicketError::NotATicket
+            });
         };
         let bytes = from_base32(base32).ok_or(TicketError::Damaged)?;
         let body = bytes
@@ -113,7 +117,9 @@ pub(crate) fn write_addresses(out: &mut Writer, addresses: &[String]) {
 
 pub(crate) fn read_addresses(input: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
     let count = input.length(ADDRESSES_MAX, "addresses")?;
-    (0..count).map(|_| input.text(ADDRESS_BYTES_MAX, "address")).collect()
+    (0..count)
+        .map(|_| input.text(ADDRESS_BYTES_MAX, "address"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -138,6 +144,9 @@ mod tests {
             assert_eq!(changed.parse::<Ticket>(), Err(TicketError::Damaged));
         }
         assert_eq!("hello".parse::<Ticket>(), Err(TicketError::NotATicket));
-        assert_eq!("brain:invite/2/aa".parse::<Ticket>(), Err(TicketError::Newer));
+        assert_eq!(
+            "brain:invite/2/aa".parse::<Ticket>(),
+            Err(TicketError::Newer)
+        );
     }
 }

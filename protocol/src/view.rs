@@ -39,7 +39,11 @@ impl View {
         ids.sort_unstable();
         let parts: Vec<&[u8]> = ids.iter().map(|id| id.as_slice()).collect();
         let fingerprint = Some(Hash::of("second-brain 2026 v1 view", &parts));
-        Self { items, events, fingerprint }
+        Self {
+            items,
+            events,
+            fingerprint,
+        }
     }
     /// Returns the items in order of time.
     pub fn items(&self) -> &[Item] {
@@ -47,14 +51,21 @@ impl View {
     }
     /// Returns what both sides compare.
     pub fn summary(&self) -> Summary {
-        let fingerprint = self.fingerprint.unwrap_or_else(|| {
-            Hash::of("second-brain 2026 v1 view", &[])
-        });
-        Summary { events: self.events, items: self.items.len() as u64, fingerprint }
+        let fingerprint = self
+            .fingerprint
+            .unwrap_or_else(|| Hash::of("second-brain 2026 v1 view", &[]));
+        Summary {
+            events: self.events,
+            items: self.items.len() as u64,
+            fingerprint,
+        }
     }
     /// Returns the items that are here but not in `other`.
     pub fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Item> + 'a {
-        self.items.iter().copied().filter(|item| other.items.binary_search(item).is_err())
+        self.items
+            .iter()
+            .copied()
+            .filter(|item| other.items.binary_search(item).is_err())
     }
     /// Tells whether an item is here.
     pub fn holds(&self, item: &Item) -> bool {
@@ -84,13 +95,19 @@ mod tests {
 
     #[test]
     fn equal_sets_have_equal_fingerprints_in_any_order() {
-        let item = |n: u8| Item { time: u64::from(n), id: [n; 32] };
+        let item = |n: u8| Item {
+            time: u64::from(n),
+            id: [n; 32],
+        };
         let one = View::new(vec![item(1), item(2)], 2);
         let other = View::new(vec![item(2), item(1), item(2)], 2);
         assert_eq!(one.summary(), other.summary());
         let less = View::new(vec![item(1)], 1);
         assert_ne!(one.summary().fingerprint, less.summary().fingerprint);
         assert_eq!(one.without(&less).collect::<Vec<_>>(), [item(2)]);
-        assert_eq!(View::default().summary().fingerprint, View::new(vec![], 0).summary().fingerprint);
+        assert_eq!(
+            View::default().summary().fingerprint,
+            View::new(vec![], 0).summary().fingerprint
+        );
     }
 }

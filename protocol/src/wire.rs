@@ -8,7 +8,7 @@ pub mod content;
 pub mod control;
 
 use crate::limits::FRAME_BYTES_MAX;
-use crdt::codec::{Canonical, DecodeError, Reader, Writer};
+use crdt::codec::{Canonical as _, DecodeError, Reader, Writer};
 
 /// The number of bytes in front of a message.
 pub const FRAME_HEADER_BYTES: usize = 4;
@@ -35,7 +35,11 @@ impl Message {
     pub fn from_frame(bytes: &[u8]) -> Result<Self, DecodeError> {
         if bytes.len() > FRAME_BYTES_MAX {
             let (found, limit) = (bytes.len(), FRAME_BYTES_MAX);
-            return Err(DecodeError::TooLong { what: "frame", found, limit });
+            return Err(DecodeError::TooLong {
+                what: "frame",
+                found,
+                limit,
+            });
         }
         match bytes.split_first() {
             Some((&CONTENT_TAG, rest)) => content::Content::from_bytes(rest).map(Self::Content),

@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// The largest body of a request that carries a memory, in bytes of JSON: the text limit of
+/// 256 KiB with room for escapes.
+pub const BODY_BYTES_MAX: usize = 2 << 20;
+
 /// A memory, whole.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Memory {

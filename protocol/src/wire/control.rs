@@ -158,7 +158,10 @@ impl Canonical for RefusedEvent {
         out.text(&self.code);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { event: EventId::decode(input)?, code: input.text(64, "refusal")? })
+        Ok(Self {
+            event: EventId::decode(input)?,
+            code: input.text(64, "refusal")?,
+        })
     }
 }
 
@@ -200,7 +203,10 @@ impl Canonical for Control {
                 }
                 out.bool(*last);
             }
-            Self::Proof { summary, wants_answer } => {
+            Self::Proof {
+                summary,
+                wants_answer,
+            } => {
                 out.u8(5);
                 summary.encode(out);
                 out.bool(*wants_answer);
@@ -213,7 +219,9 @@ impl Canonical for Control {
             Self::Want(ids) => {
                 out.u8(7);
                 out.length(ids.len());
-                ids.iter().for_each(|id| out.raw(id));
+                for id in ids {
+                    out.raw(id);
+                }
             }
             Self::Stored { stored, refused } => {
                 out.u8(8);
@@ -235,9 +243,16 @@ impl Canonical for Control {
             4 => {
                 let count = input.length(CONSENT_EVENTS_MAX, "consent events")?;
                 let events = (0..count)
-                    .map(|_| input.bytes(FRAME_BYTES_MAX, "consent event").map(<[u8]>::to_vec))
+                    .map(|_| {
+                        input
+                            .bytes(FRAME_BYTES_MAX, "consent event")
+                            .map(<[u8]>::to_vec)
+                    })
                     .collect::<Result<_, _>>()?;
-                Self::Consent { events, last: input.bool("last")? }
+                Self::Consent {
+                    events,
+                    last: input.bool("last")?,
+                }
             }
             5 => Self::Proof {
                 summary: Summary::decode(input)?,
@@ -246,7 +261,9 @@ impl Canonical for Control {
             6 => Self::Reconcile {
                 first: input.bool("first")?,
                 // The engine may exceed its limit by one range.
-                bytes: input.bytes(2 * RECONCILE_BYTES_MAX, "reconciliation")?.to_vec(),
+                bytes: input
+                    .bytes(2 * RECONCILE_BYTES_MAX, "reconciliation")?
+                    .to_vec(),
             },
             7 => {
                 let count = input.length(WANT_MAX, "wanted ids")?;
@@ -259,7 +276,12 @@ impl Canonical for Control {
             },
             9 => Self::Withheld(input.u32("withheld")?),
             10 => Self::Bye,
-            found => return Err(DecodeError::Unknown { what: "message", found }),
+            found => {
+                return Err(DecodeError::Unknown {
+                    what: "message",
+                    found,
+                });
+            }
         })
     }
 }
@@ -271,6 +293,11 @@ fn read_refused(input: &mut Reader<'_>) -> Result<RefusedBecause, DecodeError> {
         2 => RefusedBecause::TicketUnknown,
         3 => RefusedBecause::TicketUsed,
         4 => RefusedBecause::TicketExpired,
-        found => return Err(DecodeError::Unknown { what: "refusal", found }),
+        found => {
+            return Err(DecodeError::Unknown {
+                what: "refusal",
+                found,
+            });
+        }
     })
 }

@@ -1,0 +1,96 @@
+//! What goes into a session and what comes out of it.
+
+use super::greeting::Admission;
+use super::status::Status;
+use crate::view::{Item, View};
+use crate::wire::content::Content;
+use crate::wire::control::{Control, FeedTip, Hello, RefusedBecause, RefusedEvent};
+use std::sync::Arc;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The transport is connected.
+    Started,
+    /// The answer to [`Effect::Admit`].
+    Admission(Box<Admission>),
+    /// The peer said something about the session.
+    Message(Control),
+    /// The peer sent content.
+    Content(Content),
+    /// The answer to [`Effect::LoadFrontier`].
+    Frontier(Vec<FeedTip>),
+    /// The answer to [`Effect::LoadConsent`]: signed events that the peer lacks.
+    ConsentFor(Vec<Vec<u8>>),
+    /// The answer to [`Effect::TakeConsent`].
+    ConsentTaken,
+    /// The view as it stands: the answer to [`Effect::LoadView`], and again when it changes.
+    View(Arc<View>),
+    /// The answer to [`Effect::Store`]: what is durable and what is refused.
+    Stored {
+        /// Events and memberships that are here now and were not before.
+        stored: u32,
+        /// Events that are not, and why.
+        refused: Vec<RefusedEvent>,
+    },
+    /// The answer to [`Effect::Offer`]: how many frames left, how many items were withheld.
+    Offered {
+        /// Content frames that were sent.
+        frames: usize,
+        /// Items that the guard or the store did not let out.
+        withheld: u32,
+    },
+    /// Consent changed on this side: tell the peer.
+    ConsentChanged,
+    /// Someone asks for a proof right now.
+    ProveAsked,
+    /// A timer fired.
+    Fired(Timer),
+    /// The transport is gone.
+    Disconnected,
+}
+
+/// Named timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// The peer has to have greeted.
+    Greeting,
+    /// An unequal proof is tried again.
+    Retry,
+}
+
+/// Something to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Write a control message.
+    Send(Control),
+    /// Decide whether the peer is welcome; answer with [`Input::Admission`].
+    Admit(Box<Hello>),
+    /// The inviter did not take the ticket, or the peer does not know us.
+    Refused(RefusedBecause),
+    /// Load how far the pair's consent events are known.
+    LoadFrontier,
+    /// Load the pair's consent events beyond a frontier.
+    LoadConsent(Vec<FeedTip>),
+    /// Verify and append consent events.
+    TakeConsent(Vec<Vec<u8>>),
+    /// The peer knows consent events up to here.
+    PeerKnows(Vec<FeedTip>),
+    /// Load the view.
+    LoadView,
+    /// Send the content behind these items, as far as the egress guard clears it.
+    Offer(Vec<Item>),
+    /// Verify and append content.
+    Store(Content),
+    /// Fire a timer after so many milliseconds.
+    SetTimer(Timer, u64),
+    /// The status changed.
+    Report(Status),
+    /// End the connection.
+    Close {
+        /// Why.
+        reason: &'static str,
+        /// Whether the peer broke the protocol.
+        fault: bool,
+    },
+}
