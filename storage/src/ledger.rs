@@ -90,7 +90,9 @@ impl Tree {
     /// Returns the root over all entries.
     pub fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev();
-        let Some(first) = peaks.next() else { return Hash::of(LEAF, &[]) };
+        let Some(first) = peaks.next() else {
+            return Hash::of(LEAF, &[]);
+        };
         peaks.fold(*first, |right, left| Hash::of(NODE, &[&left.0, &right.0]))
     }
     fn head_hash(&self) -> Hash {
@@ -98,7 +100,10 @@ impl Tree {
     }
     /// Signs the head.
     pub fn sign(&self, device: &DeviceKey) -> SignedTree {
-        SignedTree { tree: self.clone(), signature: device.sign(&self.head_hash()) }
+        SignedTree {
+            tree: self.clone(),
+            signature: device.sign(&self.head_hash()),
+        }
     }
 }
 
@@ -124,8 +129,14 @@ impl Canonical for SignedTree {
         out.raw(&self.signature);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let tree = Tree { size: input.u64("size")?, peaks: input.list(64, "peaks")? };
-        Ok(Self { tree, signature: input.array("signature")? })
+        let tree = Tree {
+            size: input.u64("size")?,
+            peaks: input.list(64, "peaks")?,
+        };
+        Ok(Self {
+            tree,
+            signature: input.array("signature")?,
+        })
     }
 }
 
@@ -175,7 +186,10 @@ mod tests {
         assert!(signed.is_signed_by(&device.id()));
         assert!(!signed.is_signed_by(&DeviceKey::from_seed(&[2; 32]).id()));
         tree.push(b"two");
-        let moved = SignedTree { tree, ..signed.clone() };
+        let moved = SignedTree {
+            tree,
+            ..signed.clone()
+        };
         assert!(!moved.is_signed_by(&device.id()));
         assert_eq!(SignedTree::from_bytes(&signed.to_bytes()), Ok(signed));
     }

@@ -11,6 +11,11 @@
 pub mod cipher;
 pub mod keyring;
 pub mod kv;
+mod layout;
+pub mod ledger;
 pub mod projection;
+pub mod records;
 pub mod search;
 pub mod slots;
+pub mod store;
+pub mod tx;

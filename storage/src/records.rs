@@ -4,6 +4,7 @@ use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::envelope::Epoch;
 use crdt::hash::Hash;
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
+use crdt::identity::DeviceCertificate;
 use crdt::memory::{MemoryKind, Status};
 use crdt::sidecar::Sidecar;
 use crdt::time::{Hybrid, Timestamp};
@@ -77,6 +78,8 @@ pub struct Peer {
     pub petname: String,
     /// How they stand.
     pub state: PeerState,
+    /// The certificates of their devices.
+    pub certificates: Vec<DeviceCertificate>,
     /// Their devices and where each was last reached.
     pub devices: Vec<(DeviceId, Vec<String>)>,
     /// When they were paired.
@@ -150,7 +153,9 @@ impl Canonical for Facts {
             purged: input.bool("purged")?,
             tags: {
                 let count = input.length(LIST_MAX, "tags")?;
-                (0..count).map(|_| input.text(TEXT_MAX, "tag")).collect::<Result<_, _>>()?
+                (0..count)
+                    .map(|_| input.text(TEXT_MAX, "tag"))
+                    .collect::<Result<_, _>>()?
             },
             source: read_option_text(input, "source")?,
             created: Timestamp::decode(input)?,
@@ -190,11 +195,14 @@ impl Canonical for Peer {
         self.person.encode(out);
         out.text(&self.petname);
         out.u8(self.state as u8);
+        out.list(&self.certificates);
         out.length(self.devices.len());
         for (device, addresses) in &self.devices {
             device.encode(out);
             out.length(addresses.len());
-            addresses.iter().for_each(|address| out.text(address));
+            for address in addresses {
+                out.text(address);
+            }
         }
         self.paired.encode(out);
         out.option(self.last_contact.as_ref(), |out, time| time.encode(out));
@@ -206,8 +214,14 @@ impl Canonical for Peer {
             state: match input.u8("peer state")? {
                 1 => PeerState::Paired,
                 2 => PeerState::Blocked,
-                found => return Err(DecodeError::Unknown { what: "peer state", found }),
+                found => {
+                    return Err(DecodeError::Unknown {
+                        what: "peer state",
+                        found,
+                    });
+                }
             },
+            certificates: input.list(LIST_MAX, "certificates")?,
             devices: {
                 let count = input.length(LIST_MAX, "devices")?;
                 let mut devices = Vec::new();

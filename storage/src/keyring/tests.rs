@@ -1,3 +1,5 @@
+//! Tests of the keyring: files, modes, passphrases.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

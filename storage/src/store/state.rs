@@ -3,10 +3,14 @@
 //! Derived from the rows at start and kept in step by transactions; never the only copy.
 
 use crate::records::{Facts, Invite, Member, Peer, PeerState};
+use crdt::codec::Canonical as _;
 use crdt::envelope::Epoch;
-use crdt::event::Incarnation;
-use crdt::grant::authority::{Authority, Grant, State as GrantState};
-use crdt::id::{EventId, GrantId, MemoryId, PersonId};
+use crdt::event::admit::Verified;
+use crdt::event::body::{Cut, Vouch};
+use crdt::event::{Event, Incarnation, Kind, Signed};
+use crdt::grant::Access;
+use crdt::grant::authority::{Authority, Grant, State as GrantState, parties};
+use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crdt::memory::Status;
 use crdt::selector;
 use crdt::sidecar::Sensitivity;
@@ -39,8 +43,21 @@ pub struct State {
     pub peers: BTreeMap<PersonId, Peer>,
     /// The tickets that were given out.
     pub invites: Vec<Invite>,
-    /// Consent events without successors, by the other person.
-    pub(crate) consent_heads: BTreeMap<PersonId, BTreeSet<EventId>>,
+    /// The consent events between this person and another, by the other.
+    pub(crate) consent: BTreeMap<PersonId, Consent>,
+}
+
+/// The consent events between two persons.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Consent {
+    /// Those without successors.
+    pub(crate) heads: BTreeSet<EventId>,
+    /// How many events of each writer are known.
+    pub(crate) feeds: BTreeMap<(DeviceId, Incarnation), u64>,
+    /// All of them in log order: place in the log, writer, number.
+    pub(crate) entries: Vec<(u64, (DeviceId, Incarnation), u64)>,
+    /// The writers that I vouched for to the other person, and how far, as last said.
+    pub(crate) vouched: BTreeMap<DeviceId, Option<Vec<Cut>>>,
 }
 
 impl State {
@@ -50,7 +67,13 @@ impl State {
             return "me".to_owned();
         }
         self.peers.get(&person).map_or_else(
-            || crdt::identity::did::to_did(&person).chars().rev().take(8).collect(),
+            || {
+                crdt::identity::did::to_did(&person)
+                    .chars()
+                    .rev()
+                    .take(8)
+                    .collect()
+            },
             |peer| peer.petname.clone(),
         )
     }
@@ -72,11 +95,18 @@ impl State {
     }
     /// Tells whether a person is paired and not blocked.
     pub fn is_paired(&self, person: PersonId) -> bool {
-        self.peers.get(&person).is_some_and(|peer| peer.state == PeerState::Paired)
+        self.peers
+            .get(&person)
+            .is_some_and(|peer| peer.state == PeerState::Paired)
     }
     /// Returns the answers that a selector asks of a memory.
     pub fn label<'a>(&'a self, facts: &'a Facts, now: Timestamp) -> Labels<'a> {
-        Labels { state: self, facts, now, text: None }
+        Labels {
+            state: self,
+            facts,
+            now,
+            text: None,
+        }
     }
     /// Returns whether the egress guard lets a memory out at all, or the rule that holds it.
     pub fn held_by(facts: &Facts) -> Option<&'static str> {
@@ -93,11 +123,16 @@ impl State {
         now: Timestamp,
     ) -> impl Iterator<Item = &'a Grant> {
         let open = facts.owner == self.me && Self::held_by(facts).is_none();
-        self.authority.grants_to(self.me, peer, now).filter(move |grant| {
-            // A purged memory goes on only where it was given: to carry the news.
-            open && grant.selects(&self.label(facts, now))
-                && (!facts.purged || self.is_member(facts.id, grant.id))
-        })
+        self.authority
+            .grants_to(self.me, peer, now)
+            .filter(move |grant| {
+                // A purged memory goes on only where it was given, to carry the news.
+                open && if facts.purged {
+                    self.is_member(facts.id, grant.id)
+                } else {
+                    grant.selects(&self.label(facts, now))
+                }
+            })
     }
     /// Returns the grants under which I hold one of a peer's memories now.
     pub fn held_under<'a>(
@@ -107,15 +142,19 @@ impl State {
     ) -> impl Iterator<Item = &'a Grant> {
         let members = self.members.get(&facts.id);
         let grants = members.into_iter().flat_map(BTreeMap::keys);
-        grants.filter_map(|grant| self.authority.grant(*grant)).filter(move |grant| {
-            grant.owner == facts.owner
-                && grant.grantee == self.me
-                && grant.state(now) == GrantState::Active
-                && !grant.excludes(facts.id)
-        })
+        grants
+            .filter_map(|grant| self.authority.grant(*grant))
+            .filter(move |grant| {
+                grant.owner == facts.owner
+                    && grant.grantee == self.me
+                    && grant.state(now) == GrantState::Active
+                    && !grant.excludes(facts.id)
+            })
     }
     fn is_member(&self, memory: MemoryId, grant: GrantId) -> bool {
-        self.members.get(&memory).is_some_and(|grants| grants.contains_key(&grant))
+        self.members
+            .get(&memory)
+            .is_some_and(|grants| grants.contains_key(&grant))
     }
 
     /// Calls `visit` for every memory in the view that this node and a peer share, with the
@@ -126,14 +165,24 @@ impl State {
         now: Timestamp,
         visit: &mut dyn FnMut(&Facts, &[GrantId]),
     ) {
-        let gives = self.authority.grants_to(self.me, peer, now).next().is_some();
-        let takes = self.authority.grants_to(peer, self.me, now).next().is_some();
+        let gives = self
+            .authority
+            .grants_to(self.me, peer, now)
+            .next()
+            .is_some();
+        let takes = self
+            .authority
+            .grants_to(peer, self.me, now)
+            .next()
+            .is_some();
         if !gives && !takes {
             return;
         }
         for facts in self.memories.values() {
             let grants: Vec<GrantId> = if facts.owner == self.me && gives {
-                self.grants_over(facts, peer, now).map(|grant| grant.id).collect()
+                self.grants_over(facts, peer, now)
+                    .map(|grant| grant.id)
+                    .collect()
             } else if facts.owner == peer && takes {
                 self.held_under(facts, now).map(|grant| grant.id).collect()
             } else {
@@ -160,6 +209,60 @@ impl State {
         })
     }
 
+    /// Takes in a consent or identity event that the log holds.
+    pub(crate) fn take_consent(&mut self, number: u64, event: &Verified<Event>) {
+        if let Err(error) = self.authority.apply(event) {
+            tracing::error!(%error, "an admitted consent event does not read");
+        }
+        let Some((one, other)) = parties(event.event()) else {
+            return;
+        };
+        let other = if one == self.me { other } else { one };
+        let header = event.header();
+        let consent = self.consent.entry(other).or_default();
+        for parent in &header.parents {
+            consent.heads.remove(parent);
+        }
+        consent.heads.insert(event.id());
+        let writer = (header.author, header.incarnation);
+        consent.feeds.insert(writer, header.number + 1);
+        consent.entries.push((number, writer, header.number));
+        if header.kind == Kind::Writer
+            && header.person == self.me
+            && let Ok(vouch) = Vouch::from_bytes(&event.event().body)
+        {
+            consent.vouched.insert(vouch.certificate.device, vouch.cuts);
+        }
+    }
+    /// Takes in a consent event from this node's own log at start.
+    pub(crate) fn replay_consent(&mut self, number: u64, event: Signed<Event>) {
+        self.clock = self.clock.max(event.header().time);
+        self.take_consent(number, &Verified::from_own_log(event));
+    }
+
+    /// Returns how far I vouched for a writer to a person, if I did.
+    pub(crate) fn vouched(&self, person: PersonId, writer: DeviceId) -> Option<&Option<Vec<Cut>>> {
+        self.consent.get(&person)?.vouched.get(&writer)
+    }
+    /// Tells whether any grant of mine lets a person write.
+    pub(crate) fn is_writer(&self, person: PersonId) -> bool {
+        self.authority.grants().any(|grant| {
+            grant.owner == self.me
+                && grant.grantee == person
+                && grant.accepted.is_some()
+                && grant.revoked.is_none()
+                && grant.terms.access == Access::Write
+        })
+    }
+    /// Tells whether a memory was ever given to a person.
+    pub(crate) fn was_given(&self, memory: MemoryId, person: PersonId) -> bool {
+        let grants = self.members.get(&memory);
+        let grants = grants.into_iter().flat_map(BTreeMap::keys);
+        grants
+            .filter_map(|grant| self.authority.grant(*grant))
+            .any(|grant| grant.grantee == person)
+    }
+
     pub(crate) fn add_member(&mut self, member: &Member) {
         self.members
             .entry(member.memory)
@@ -169,13 +272,15 @@ impl State {
 
     pub(crate) fn put_facts(&mut self, facts: Facts) {
         self.slots.insert(facts.slot, facts.id);
-        if let Some(source) = facts.source.as_deref().filter(|_| facts.owner == self.me) {
-            let key = source_key(source).to_owned();
-            if facts.purged {
-                self.sources.remove(&key);
-            } else {
-                self.sources.insert(key, facts.id);
+        let before = self.memories.get(&facts.id);
+        if let Some(source) = before.and_then(|before| before.source.as_deref()) {
+            let key = source_key(source);
+            if self.sources.get(key) == Some(&facts.id) {
+                self.sources.remove(key);
             }
+        }
+        if let Some(source) = facts.source.as_deref().filter(|_| facts.owner == self.me) {
+            self.sources.insert(source_key(source).to_owned(), facts.id);
         }
         self.memories.insert(facts.id, facts);
     }
@@ -216,10 +321,12 @@ impl selector::Facts for Labels<'_> {
     }
     fn has_tag(&self, tag: &str) -> bool {
         let is_under = |own: &str| {
-            own == tag || own.strip_prefix(tag).is_some_and(|rest| rest.starts_with('/'))
+            own == tag
+                || own
+                    .strip_prefix(tag)
+                    .is_some_and(|rest| rest.starts_with('/'))
         };
-        self.facts.tags.iter().any(|own| is_under(own))
-            || self.facts.sidecar.tags().any(is_under)
+        self.facts.tags.iter().any(|own| is_under(own)) || self.facts.sidecar.tags().any(is_under)
     }
     fn space(&self) -> &str {
         self.facts.sidecar.space()
@@ -246,7 +353,10 @@ impl selector::Facts for Labels<'_> {
     }
     fn is_shared_with(&self, petname: &str) -> bool {
         self.state.person(petname).is_some_and(|person| {
-            self.state.grants_over(self.facts, person, self.now).next().is_some()
+            self.state
+                .grants_over(self.facts, person, self.now)
+                .next()
+                .is_some()
         })
     }
     fn contains(&self, lower: &str) -> bool {

@@ -1,3 +1,5 @@
+//! Tests of the engine on disk: lock, full disk, damage.
+
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -1,3 +1,5 @@
+//! Tests of group commit: every caller gets its own answer.
+
 use std::sync::Barrier;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of sealed values: flips and swaps are seen.
+
 use super::*;
 use crate::kv::disk::DiskStore;
 use crate::kv::faulty::FaultyDisk;

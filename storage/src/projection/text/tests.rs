@@ -173,7 +173,12 @@ fn what_was_not_committed_is_missing_after_a_kill_and_the_cursor_says_so() {
     let copy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let entry = entry.unwrap();
-        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        match std::fs::copy(entry.path(), copy.path().join(entry.file_name())) {
+            Ok(_) => {}
+            // The live index clears away a file of its own between the listing and the copy.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => panic!("{error}"),
+        }
     }
     assert!(copy.path().join(".tantivy-writer.lock").exists());
     let after = TextIndex::open(copy.path()).unwrap();

@@ -180,15 +180,3 @@ fn a_put_replaces_and_the_best_chunk_counts() {
     assert_eq!(hits.iter().map(|hit| hit.0.0).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(index.len(), 2);
 }
-
-#[test]
-#[ignore = "a measurement: cargo test -p storage --lib scan_speed -- --ignored --nocapture"]
-fn scan_speed() {
-    let (index, _) = filled(20_000, 1, 256);
-    let query = Noise(3).vector(256);
-    let started = std::time::Instant::now();
-    for _ in 0..20 {
-        assert_eq!(index.search(&query, None, 10).unwrap().len(), 10);
-    }
-    println!("20,000 x 256: {:?} a query", started.elapsed() / 20);
-}

@@ -1,0 +1,220 @@
+//! The store: the one public door to everything a node keeps.
+//!
+//! ```text
+//! write  Store::transact -> Tx (admit, seal, project) -> one durable commit -> text index
+//! read   Store::read (state in memory), Store::content, Store::event, Store::search
+//! ```
+//!
+//! The event log is the truth. Facts, contents and documents are projections that are written in
+//! the same commit; the text index follows before the call returns, vectors follow when the node
+//! has embedded the text. Deleting all projections and rebuilding them gives the same answers.
+//!
+//! Invariant: what [`Store::transact`] returned from is durable; what it failed on left no trace.
+
+mod open;
+pub mod query;
+mod rebuild;
+pub mod state;
+
+use crate::kv::sealed::OpaqueKey;
+use crate::kv::{Durability, Health, Kv, KvError};
+use crate::layout::{self, ordered};
+use crate::projection::text::{TextDoc, TextError, TextIndex};
+use crate::projection::vectors::VectorIndex;
+use crate::slots::Slot;
+use crate::tx::Tx;
+use crdt::codec::DecodeError;
+use crdt::event::{Event, Signed};
+use crdt::id::{EventId, MemoryId};
+use crdt::identity::{DeviceCertificate, DeviceKey};
+use crdt::memory::Content;
+use crdt::time::Timestamp;
+use state::State;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use thiserror::Error;
+
+/// The reason why the store did not do something.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The engine failed.
+    #[error(transparent)]
+    Kv(#[from] KvError),
+    /// A row does not read.
+    #[error("a row of {keyspace} does not read: {source}")]
+    Row {
+        /// The keyspace.
+        keyspace: &'static str,
+        /// What is wrong.
+        source: DecodeError,
+    },
+    /// The text index failed.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A newer program wrote the store.
+    #[error("the store has format {0}; this program reads up to {FORMAT}", FORMAT = layout::FORMAT_VERSION)]
+    Newer(u8),
+    /// The log does not replay.
+    #[error("log entry {0} does not replay: {1}")]
+    Replay(u64, String),
+}
+
+/// Whose store it is and which device writes in it.
+#[derive(Debug)]
+pub struct Owner {
+    /// The device's certificate, which names the person.
+    pub certificate: DeviceCertificate,
+    /// The device's keys.
+    pub device: DeviceKey,
+}
+
+/// Everything a node keeps.
+#[derive(Debug)]
+pub struct Store {
+    kv: Arc<dyn Kv>,
+    opaque: OpaqueKey,
+    owner: Owner,
+    state: RwLock<State>,
+    text: TextIndex,
+    vectors: RwLock<VectorIndex>,
+}
+
+impl Store {
+    /// Opens the store of a person and brings its projections up to date.
+    ///
+    /// `kv` is sealed; `text` is the folder of the text index; `model` names the embedding model
+    /// and its number of dimensions.
+    pub fn open(
+        kv: Arc<dyn Kv>,
+        opaque: OpaqueKey,
+        owner: Owner,
+        text: &Path,
+        model: (&str, usize),
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        open::open(kv, opaque, owner, text, model, now)
+    }
+
+    /// Runs `f` on the state as of the last commit.
+    pub fn read<T>(&self, f: impl FnOnce(&State) -> T) -> T {
+        f(&self.lock_state())
+    }
+
+    fn lock_state(&self) -> RwLockReadGuard<'_, State> {
+        // A panicking transaction restores the state while it unwinds, so the state is whole.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `f` as one transaction: all of it is durable when this returns, or none of it is.
+    pub fn transact<T, E: From<StoreError>>(
+        &self,
+        now: Timestamp,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tx = Tx::new(&mut state, &*self.kv, &self.opaque, &self.owner, now);
+        let value = f(&mut tx)?;
+        let done = tx.commit(Durability::Durable).map_err(E::from)?;
+        // Under the lock, so that the index takes commits in their order.
+        self.index_touched(&done.touched, &state, state.head)
+            .map_err(E::from)?;
+        drop(state);
+        Ok(value)
+    }
+
+    fn index_touched(
+        &self,
+        touched: &BTreeMap<MemoryId, Option<Content>>,
+        state: &State,
+        cursor: u64,
+    ) -> Result<(), StoreError> {
+        let mut upserts = Vec::new();
+        let mut deletes = Vec::new();
+        for (memory, content) in touched {
+            let Some(facts) = state.memories.get(memory) else {
+                continue;
+            };
+            let slot = Slot(facts.slot);
+            let stored = match content {
+                None if state::is_listed(facts) => self.content(*memory)?,
+                _ => None,
+            };
+            match content.as_ref().or(stored.as_ref()) {
+                Some(content) if state::is_listed(facts) => upserts.push(TextDoc {
+                    slot,
+                    title: content.title.clone(),
+                    body: content.body.clone(),
+                    tags: content.tags.iter().cloned().collect(),
+                }),
+                _ => deletes.push(slot),
+            }
+        }
+        self.text.apply(&upserts, &deletes, cursor)?;
+        Ok(())
+    }
+
+    /// Returns the content of a memory as it stands; none if it is unknown or purged.
+    pub fn content(&self, memory: MemoryId) -> Result<Option<Content>, StoreError> {
+        let key = self.opaque.opaque(memory.as_bytes());
+        let Some(bytes) = self.kv.get(layout::CONTENT, &key)? else {
+            return Ok(None);
+        };
+        decode(layout::CONTENT.0, &bytes).map(Some)
+    }
+
+    /// Returns an event of the log.
+    pub fn event(&self, id: EventId) -> Result<Option<Signed<Event>>, StoreError> {
+        let key = self.opaque.opaque(id.as_bytes());
+        let Some(place) = self.kv.get(layout::EVENT, &key)? else {
+            return Ok(None);
+        };
+        let number = layout::number_of(&place).unwrap_or_default();
+        self.event_at(number)
+    }
+
+    /// Returns the event at a place of the log, from 1.
+    pub fn event_at(&self, number: u64) -> Result<Option<Signed<Event>>, StoreError> {
+        let Some(bytes) = self.kv.get(layout::LOG, &ordered(number))? else {
+            return Ok(None);
+        };
+        Signed::from_bytes(&bytes)
+            .map(Some)
+            .map_err(|source| StoreError::Row {
+                keyspace: layout::LOG.0,
+                source,
+            })
+    }
+
+    /// Returns whose store it is.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+    /// Tells whether the engine takes writes.
+    pub fn health(&self) -> Health {
+        self.kv.health()
+    }
+    /// Makes the text index durable up to the last commit.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        Ok(self.text.flush()?)
+    }
+    /// Flushes and closes everything.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.text.flush()?;
+        Ok(self.kv.close()?)
+    }
+    /// Reads every row and names the damaged ones.
+    pub fn verify(&self) -> Result<crate::kv::Verification, StoreError> {
+        Ok(self.kv.verify(&layout::ALL)?)
+    }
+}
+
+pub(crate) fn decode<T: crdt::codec::Canonical>(
+    keyspace: &'static str,
+    bytes: &[u8],
+) -> Result<T, StoreError> {
+    T::from_bytes(bytes).map_err(|source| StoreError::Row { keyspace, source })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! Opening: rows into memory, then the projections that lag.
+
+use super::state::State;
+use super::{Owner, Store, StoreError, decode};
+use crate::kv::sealed::OpaqueKey;
+use crate::kv::{Batch, Durability, Keyspace, Kv, Scan};
+use crate::layout::{self, meta, number_of, ordered};
+use crate::projection::text::TextIndex;
+use crate::projection::vectors::{SlotVectors, VectorIndex};
+use crate::records::{Facts, Invite, Member, Peer};
+use crate::slots::Slot;
+use crdt::codec::Canonical;
+use crdt::event::{Incarnation, Signed};
+use crdt::grant::authority::Authority;
+use crdt::id::MemoryId;
+use crdt::time::{Hybrid, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+/// Log entries whose memories are indexed in one go while catching up.
+const CATCH_UP_ENTRIES: u64 = 2_048;
+
+pub(super) fn open(
+    kv: Arc<dyn Kv>,
+    opaque: OpaqueKey,
+    owner: Owner,
+    text: &Path,
+    model: (&str, usize),
+    now: Timestamp,
+) -> Result<Store, StoreError> {
+    let is_whole = check_format(&*kv)?;
+    let incarnation = incarnation(&*kv)?;
+    let mut state = State::empty(owner.certificate.person, incarnation);
+    state.authority.enrol(owner.certificate.clone());
+    let text = TextIndex::open(text)?;
+    let store = Store {
+        vectors: RwLock::new(VectorIndex::new(model.1)),
+        state: RwLock::new(state),
+        text,
+        kv,
+        opaque,
+        owner,
+    };
+    if is_whole {
+        let loaded = load(&store, incarnation)?;
+        *store
+            .state
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = loaded;
+    } else {
+        // A rebuild was cut short: begin it again.
+        store.rebuild(now)?;
+    }
+    load_vectors(&store, model)?;
+    catch_up_text(&store)?;
+    store.introduce_device(now)?;
+    Ok(store)
+}
+
+/// Returns whether the projections are whole; writes the format into a new store.
+fn check_format(kv: &dyn Kv) -> Result<bool, StoreError> {
+    match kv.get(layout::META, meta::FORMAT)?.as_deref() {
+        None => {
+            let mut batch = Batch::new();
+            batch.put(layout::META, meta::FORMAT, vec![layout::FORMAT_VERSION, 1]);
+            kv.commit(batch, Durability::Durable)?;
+            Ok(true)
+        }
+        Some([version, whole]) if *version <= layout::FORMAT_VERSION => Ok(*whole == 1),
+        Some(other) => Err(StoreError::Newer(other.first().copied().unwrap_or(u8::MAX))),
+    }
+}
+
+/// Returns the name of this writer, drawn when the store was made.
+fn incarnation(kv: &dyn Kv) -> Result<Incarnation, StoreError> {
+    if let Some(bytes) = kv.get(layout::META, meta::INCARNATION)?
+        && let Ok(bytes) = bytes.try_into()
+    {
+        return Ok(Incarnation(bytes));
+    }
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| crate::kv::KvError::from(std::io::Error::other(error.to_string())))?;
+    let mut batch = Batch::new();
+    batch.put(layout::META, meta::INCARNATION, bytes.to_vec());
+    kv.commit(batch, Durability::Durable)?;
+    Ok(Incarnation(bytes))
+}
+
+/// Takes a key and a value; tells whether to go on.
+pub(super) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool, StoreError> + 'a;
+
+/// Calls `visit` for every row of a keyspace.
+pub(super) fn each_row(
+    kv: &dyn Kv,
+    keyspace: Keyspace,
+    after: Option<Vec<u8>>,
+    visit: &mut Visit<'_>,
+) -> Result<(), StoreError> {
+    let mut scan = Scan::all();
+    scan.after = after;
+    loop {
+        let page = kv.scan(keyspace, &scan)?;
+        for item in &page.items {
+            if !visit(&item.key, &item.value)? {
+                return Ok(());
+            }
+        }
+        match page.items.last() {
+            Some(last) if page.more => scan.after = Some(last.key.clone()),
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn each<T: Canonical>(
+    kv: &dyn Kv,
+    keyspace: Keyspace,
+    visit: &mut dyn FnMut(T),
+) -> Result<(), StoreError> {
+    each_row(kv, keyspace, None, &mut |_, value| {
+        visit(decode(keyspace.0, value)?);
+        Ok(true)
+    })
+}
+
+impl State {
+    pub(super) fn empty(me: crdt::id::PersonId, incarnation: Incarnation) -> Self {
+        Self {
+            me,
+            incarnation,
+            head: 0,
+            clock: Hybrid::default(),
+            rotation: 0,
+            authority: Authority::default(),
+            memories: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            members: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            invites: Vec::new(),
+            consent: BTreeMap::new(),
+        }
+    }
+}
+
+/// Loads what is not derived from the log.
+pub(super) fn load_primary(store: &Store, state: &mut State) -> Result<(), StoreError> {
+    let kv = &*store.kv;
+    state.authority.enrol(store.owner.certificate.clone());
+    each::<Member>(kv, layout::MEMBER, &mut |member| state.add_member(&member))?;
+    each::<Peer>(kv, layout::PEER, &mut |peer| {
+        for certificate in &peer.certificates {
+            state.authority.enrol(certificate.clone());
+        }
+        state.peers.insert(peer.person, peer);
+    })?;
+    each::<Invite>(kv, layout::INVITE, &mut |invite| state.invites.push(invite))?;
+    let rotation = kv.get(layout::META, meta::ROTATION)?;
+    state.rotation = rotation
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u32::from_le_bytes);
+    Ok(())
+}
+
+fn load(store: &Store, incarnation: Incarnation) -> Result<State, StoreError> {
+    let kv = &*store.kv;
+    let mut state = State::empty(store.owner.certificate.person, incarnation);
+    load_primary(store, &mut state)?;
+    each::<Facts>(kv, layout::FACTS, &mut |facts| {
+        state.clock = state.clock.max(facts.updated);
+        state.put_facts(facts);
+    })?;
+    each_row(kv, layout::CONSENT, None, &mut |key, _| {
+        let number = number_of(key).unwrap_or_default();
+        let event = store.event_at(number)?;
+        if let Some(event) = event {
+            state.replay_consent(number, event);
+        }
+        Ok(true)
+    })?;
+    let last = kv.scan(layout::LOG, &Scan::all().descending().max(1))?;
+    if let Some(item) = last.items.first() {
+        state.head = number_of(&item.key).unwrap_or_default();
+        if let Ok(event) = Signed::from_bytes(&item.value) {
+            state.clock = state.clock.max(event.header().time);
+        }
+    }
+    Ok(state)
+}
+
+fn load_vectors(store: &Store, model: (&str, usize)) -> Result<(), StoreError> {
+    let kv = &*store.kv;
+    let known = kv.get(layout::META, meta::VECTOR_MODEL)?;
+    if known.as_deref() != Some(model.0.as_bytes()) {
+        // Another model: its vectors say nothing to this one. All are made anew.
+        let mut batch = Batch::new();
+        batch.delete_all(layout::VECTOR);
+        batch.put(
+            layout::META,
+            meta::VECTOR_MODEL,
+            model.0.as_bytes().to_vec(),
+        );
+        batch.put(layout::META, meta::VECTOR_CURSOR, ordered(0).to_vec());
+        return Ok(kv.commit(batch, Durability::Durable)?);
+    }
+    let mut vectors = store
+        .vectors
+        .write()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    each_row(kv, layout::VECTOR, None, &mut |key, value| {
+        let slot = Slot(number_of(key).unwrap_or_default());
+        if let Ok(stored) = SlotVectors::decode(model.1, value)
+            && let Err(error) = vectors.put_stored(slot, &stored)
+        {
+            tracing::warn!(%error, "a stored vector was left out");
+        }
+        Ok(true)
+    })
+}
+
+/// Indexes what was committed after the text index was last made durable.
+pub(super) fn catch_up_text(store: &Store) -> Result<(), StoreError> {
+    loop {
+        let from = store.text.cursor();
+        let head = store.read(|state| state.head);
+        if from >= head {
+            return Ok(());
+        }
+        let until = head.min(from + CATCH_UP_ENTRIES);
+        let mut touched: BTreeSet<MemoryId> = BTreeSet::new();
+        for number in from + 1..=until {
+            touched.extend(store.event_at(number)?.and_then(|event| event.memory()));
+        }
+        let touched = touched.into_iter().map(|memory| (memory, None)).collect();
+        store.read(|state| store.index_touched(&touched, state, until))?;
+        store.text.flush()?;
+    }
+}

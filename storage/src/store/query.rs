@@ -1,0 +1,236 @@
+//! Reading: search, vectors, consent for a peer, the ledger.
+
+use super::open::each_row;
+use super::{Store, StoreError, decode};
+use crate::kv::{Batch, Durability};
+use crate::layout::{self, meta, number_of, ordered};
+use crate::ledger::{Entry, SignedTree, Tree, Verdict};
+use crate::projection::vectors::{SlotVectors, VectorError};
+use crate::search::{self, Hit, SearchError, SearchRequest};
+use crate::slots::Slot;
+use crdt::event::Incarnation;
+use crdt::id::{DeviceId, MemoryId, PersonId};
+use crdt::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+
+/// A memory whose vectors are to be made.
+#[derive(Debug, Clone)]
+pub struct ToEmbed {
+    /// The memory.
+    pub memory: MemoryId,
+    /// Its title; empty if it is not to be found any more.
+    pub title: String,
+    /// Its text.
+    pub body: String,
+    /// Whether it is to be found.
+    pub listed: bool,
+}
+
+/// Consent events of a writer that a peer lacks are those from this number on.
+pub type Frontier = BTreeMap<(DeviceId, Incarnation), u64>;
+
+impl Store {
+    /// Searches text and vectors.
+    pub fn search(&self, request: &SearchRequest<'_>) -> Result<Vec<Hit>, SearchError> {
+        let vectors = self.vectors.read().unwrap_or_else(PoisonError::into_inner);
+        search::search(&self.text, &vectors, request)
+    }
+
+    /// Returns memories that changed since vectors were last made, and the cursor to store.
+    pub fn to_embed(&self, entries_max: u64) -> Result<(Vec<ToEmbed>, u64), StoreError> {
+        let from = self.vector_cursor()?;
+        let head = self.read(|state| state.head);
+        let until = head.min(from + entries_max);
+        let mut memories = BTreeSet::new();
+        for number in from + 1..=until {
+            memories.extend(self.event_at(number)?.and_then(|event| event.memory()));
+        }
+        let mut found = Vec::new();
+        for memory in memories {
+            let listed = self.read(|state| {
+                state
+                    .memories
+                    .get(&memory)
+                    .is_some_and(super::state::is_listed)
+            });
+            let content = if listed { self.content(memory)? } else { None };
+            let listed = content.is_some();
+            let (title, body) =
+                content.map_or_else(Default::default, |content| (content.title, content.body));
+            found.push(ToEmbed {
+                memory,
+                title,
+                body,
+                listed,
+            });
+        }
+        Ok((found, until))
+    }
+
+    /// Returns the last log entry whose memory has its vectors.
+    pub fn vector_cursor(&self) -> Result<u64, StoreError> {
+        let cursor = self.kv.get(layout::META, meta::VECTOR_CURSOR)?;
+        Ok(cursor.as_deref().and_then(number_of).unwrap_or_default())
+    }
+
+    /// Returns the last log entry in the committed text index.
+    pub fn text_cursor(&self) -> u64 {
+        self.text.cursor()
+    }
+
+    /// Stores vectors and moves the cursor; an empty list takes a memory out.
+    pub fn put_vectors(
+        &self,
+        vectors: &[(MemoryId, Vec<Vec<f32>>)],
+        cursor: u64,
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        let mut changes = Vec::new();
+        for (memory, chunks) in vectors {
+            let facts = self.read(|state| {
+                state
+                    .memories
+                    .get(memory)
+                    .map(|facts| (facts.slot, facts.purged))
+            });
+            let Some((slot, purged)) = facts else {
+                continue;
+            };
+            let dimensions = self
+                .vectors
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .dimensions();
+            let stored = match SlotVectors::new(dimensions, chunks) {
+                Ok(stored) if !purged => Some(stored),
+                Ok(_) | Err(VectorError::Chunks { found: 0 }) => None,
+                Err(error) => {
+                    tracing::warn!(%error, "a memory has no usable vectors");
+                    None
+                }
+            };
+            let row = ordered(slot).to_vec();
+            match &stored {
+                Some(stored) => batch.put(layout::VECTOR, row, stored.encode()),
+                None => batch.delete(layout::VECTOR, row),
+            }
+            changes.push((Slot(slot), stored));
+        }
+        batch.put(layout::META, meta::VECTOR_CURSOR, ordered(cursor).to_vec());
+        self.kv.commit(batch, Durability::Relaxed)?;
+        let mut index = self.vectors.write().unwrap_or_else(PoisonError::into_inner);
+        for (slot, stored) in changes {
+            match stored {
+                Some(stored) => {
+                    if let Err(error) = index.put_stored(slot, &stored) {
+                        tracing::warn!(%error, "a vector was left out");
+                    }
+                }
+                None => {
+                    index.remove(slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how far the consent events with a person are known.
+    pub fn consent_frontier(&self, person: PersonId) -> Frontier {
+        self.read(|state| {
+            state
+                .consent
+                .get(&person)
+                .map(|known| known.feeds.clone())
+                .unwrap_or_default()
+        })
+    }
+
+    /// Returns the signed consent events with a person that lie beyond a frontier, in log order.
+    pub fn consent_beyond(
+        &self,
+        person: PersonId,
+        known: &Frontier,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let entries = self.read(|state| {
+            let consent = state.consent.get(&person);
+            let entries = consent
+                .into_iter()
+                .flat_map(|consent| consent.entries.iter());
+            let lacking = entries.filter(|(_, writer, number)| {
+                known.get(writer).copied().unwrap_or_default() <= *number
+            });
+            lacking.map(|(place, ..)| *place).collect::<Vec<_>>()
+        });
+        let mut events = Vec::new();
+        for place in entries {
+            events.extend(self.event_at(place)?.map(|event| event.bytes().to_vec()));
+        }
+        Ok(events)
+    }
+
+    /// Returns ledger entries after a number, oldest first.
+    pub fn ledger(&self, after: u64, max: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        let from = Some(ordered(after).to_vec());
+        each_row(&*self.kv, layout::LEDGER, from, &mut |_, value| {
+            if entries.len() < max {
+                entries.push(decode(layout::LEDGER.0, value)?);
+            }
+            Ok(entries.len() < max)
+        })?;
+        Ok(entries)
+    }
+
+    /// Checks every ledger entry against the signed head.
+    pub fn verify_ledger(&self) -> Result<Verdict, StoreError> {
+        let mut tree = Tree::default();
+        let mut fault = None;
+        let outcome = each_row(&*self.kv, layout::LEDGER, None, &mut |key, value| {
+            let number = number_of(key).unwrap_or_default();
+            let expected = tree.size() + 1;
+            let entry = decode::<Entry>(layout::LEDGER.0, value);
+            if number != expected || !entry.is_ok_and(|entry| entry.number == number) {
+                fault = Some((expected, "an entry is missing or out of place".to_owned()));
+                return Ok(false);
+            }
+            tree.push(value);
+            Ok(true)
+        });
+        if let Err(error) = outcome {
+            fault = fault.or_else(|| Some((tree.size() + 1, error.to_string())));
+        }
+        let head = self.kv.get(layout::META, meta::LEDGER_TREE)?;
+        let head = head
+            .map(|bytes| decode::<SignedTree>(layout::META.0, &bytes))
+            .transpose()?;
+        let device = self.owner.device.id();
+        let fits = match &head {
+            None => tree.size() == 0,
+            Some(head) => head.is_signed_by(&device) && head.tree == tree,
+        };
+        if !fits && fault.is_none() {
+            let signed = head.map_or(0, |head| head.tree.size());
+            let first = tree.size().min(signed) + u64::from(tree.size() != signed);
+            fault = Some((
+                first.max(1),
+                "the entries are not what was signed".to_owned(),
+            ));
+        }
+        Ok(Verdict {
+            entries: tree.size(),
+            fault,
+        })
+    }
+
+    /// Appends this device's certificate to a new log.
+    pub(super) fn introduce_device(&self, now: Timestamp) -> Result<(), StoreError> {
+        if self.read(|state| state.head) > 0 {
+            return Ok(());
+        }
+        self.transact(now, |tx| {
+            tx.introduce_device()
+                .map_err(|error| StoreError::Replay(0, error.to_string()))
+        })
+    }
+}

@@ -1,0 +1,316 @@
+//! A transaction: events are admitted, sealed, projected, and committed together.
+//!
+//! ```text
+//! draft -> sign -> admit -> open -> gate -> facts and content -> one batch
+//! ```
+//!
+//! The state in memory is changed in place and put back if the transaction fails: nobody else
+//! sees it meanwhile. Rows are staged and read through.
+//!
+//! Invariant: nothing is appended that is not [`Verified`](crdt::event::admit::Verified); a refused event stages nothing.
+
+mod append;
+mod disclose;
+mod edit;
+mod peers;
+mod project;
+mod share;
+mod take;
+
+pub use append::AppendError;
+pub use disclose::{DisclosedMemory, Disclosure};
+pub use edit::{EditOutcome, MemoryEdit, WriteError};
+pub use peers::TicketUse;
+pub use share::ShareError;
+pub use take::Taken;
+
+use crate::kv::sealed::OpaqueKey;
+use crate::kv::{Batch, Durability, Keyspace, Kv, KvError, Scan};
+use crate::layout::{self, meta};
+use crate::records::{Facts, Invite, Peer};
+use crate::store::state::{Consent, State, source_key};
+use crate::store::{Owner, StoreError};
+use crdt::envelope::{ContentKey, Epoch};
+use crdt::grant::authority::Authority;
+use crdt::id::{GrantId, MemoryId, PersonId};
+use crdt::memory::Content;
+use crdt::time::{Hybrid, Timestamp};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One transaction.
+pub struct Tx<'a> {
+    state: &'a mut State,
+    kv: &'a dyn Kv,
+    opaque: &'a OpaqueKey,
+    owner: &'a Owner,
+    now: Timestamp,
+    batch: Batch,
+    /// Rows of the batch, to be read before they are committed.
+    staged: BTreeMap<(Keyspace, Vec<u8>), Option<Vec<u8>>>,
+    saved: Saved,
+    /// Memories that changed, with their new content where it is at hand.
+    touched: BTreeMap<MemoryId, Option<Content>>,
+    /// Memories that left the view of a grant or came back.
+    moved: BTreeMap<GrantId, BTreeMap<MemoryId, bool>>,
+    /// Memories whose purge is among the events that are being taken in.
+    doomed: BTreeSet<MemoryId>,
+    /// A failure of the engine inside a question that cannot return one.
+    failure: RefCell<Option<KvError>>,
+    is_committed: bool,
+    /// Whether the log is being replayed to rebuild the projections.
+    pub(crate) is_replaying: bool,
+}
+
+impl std::fmt::Debug for Tx<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tx({} operations)", self.batch.ops.len())
+    }
+}
+
+/// What to put back if the transaction fails.
+#[derive(Debug, Default)]
+struct Saved {
+    scalars: (u64, Hybrid, u32),
+    authority: Option<(Authority, BTreeMap<PersonId, Consent>)>,
+    peers: Option<BTreeMap<PersonId, Peer>>,
+    invites: Option<Vec<Invite>>,
+    facts: BTreeMap<MemoryId, Option<Facts>>,
+    sources: BTreeMap<String, Option<MemoryId>>,
+    members: BTreeMap<MemoryId, Option<BTreeMap<GrantId, Vec<Epoch>>>>,
+}
+
+/// What a commit did.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) touched: BTreeMap<MemoryId, Option<Content>>,
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(
+        state: &'a mut State,
+        kv: &'a dyn Kv,
+        opaque: &'a OpaqueKey,
+        owner: &'a Owner,
+        now: Timestamp,
+    ) -> Self {
+        let scalars = (state.head, state.clock, state.rotation);
+        Self {
+            state,
+            kv,
+            opaque,
+            owner,
+            now,
+            batch: Batch::new(),
+            staged: BTreeMap::new(),
+            saved: Saved {
+                scalars,
+                ..Saved::default()
+            },
+            touched: BTreeMap::new(),
+            moved: BTreeMap::new(),
+            doomed: BTreeSet::new(),
+            failure: RefCell::new(None),
+            is_committed: false,
+            is_replaying: false,
+        }
+    }
+
+    /// Returns the state, with what this transaction has done so far.
+    pub fn state(&self) -> &State {
+        self.state
+    }
+    /// Returns the time of the transaction.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub(crate) fn commit(mut self, durability: Durability) -> Result<Done, StoreError> {
+        self.follow_moves()?;
+        if !self.batch.is_empty() {
+            self.kv
+                .commit(std::mem::take(&mut self.batch), durability)?;
+        }
+        self.is_committed = true;
+        Ok(Done {
+            touched: std::mem::take(&mut self.touched),
+        })
+    }
+
+    fn rng() -> UnwrapErr<SysRng> {
+        UnwrapErr(SysRng)
+    }
+    fn next_time(&self) -> Hybrid {
+        self.state.clock.tick(self.now, Hybrid::default())
+    }
+
+    fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        match self.staged.get(&(keyspace, key.to_vec())) {
+            Some(staged) => Ok(staged.clone()),
+            None => self.kv.get(keyspace, key),
+        }
+    }
+    /// Reads a row where the caller cannot return a failure; the failure is noted.
+    fn get_or_note(&self, keyspace: Keyspace, key: &[u8]) -> Option<Vec<u8>> {
+        self.get(keyspace, key).unwrap_or_else(|error| {
+            self.failure.replace(Some(error));
+            None
+        })
+    }
+    fn check_failure(&self) -> Result<(), StoreError> {
+        match self.failure.take() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+    fn put(&mut self, keyspace: Keyspace, key: Vec<u8>, value: Vec<u8>) {
+        self.staged
+            .insert((keyspace, key.clone()), Some(value.clone()));
+        self.batch.put(keyspace, key, value);
+    }
+    fn delete(&mut self, keyspace: Keyspace, key: Vec<u8>) {
+        self.staged.insert((keyspace, key.clone()), None);
+        self.batch.delete(keyspace, key);
+    }
+
+    fn memory_key(&self, memory: MemoryId) -> Vec<u8> {
+        self.opaque.opaque(memory.as_bytes()).to_vec()
+    }
+    fn content_key_row(&self, memory: MemoryId, epoch: Epoch) -> Vec<u8> {
+        [self.memory_key(memory), epoch.0.to_be_bytes().to_vec()].concat()
+    }
+    /// Returns the content key of a memory and epoch, if it is here.
+    pub(crate) fn content_key(
+        &self,
+        memory: MemoryId,
+        epoch: Epoch,
+    ) -> Result<Option<ContentKey>, StoreError> {
+        let bytes = self.get(layout::KEY, &self.content_key_row(memory, epoch))?;
+        Ok(bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(ContentKey::from_bytes))
+    }
+    /// Returns the epochs of a memory whose keys are here: as many as there are, whatever numbers
+    /// the events of others name.
+    fn epochs_of(&self, memory: MemoryId) -> Result<BTreeSet<Epoch>, StoreError> {
+        let prefix = self.memory_key(memory);
+        let epoch = |row: &[u8]| {
+            let number = row.get(prefix.len()..)?.try_into().ok()?;
+            Some(Epoch(u32::from_be_bytes(number)))
+        };
+        let mut epochs = BTreeSet::new();
+        let mut scan = Scan::prefix(prefix.clone());
+        loop {
+            let page = self.kv.scan(layout::KEY, &scan)?;
+            epochs.extend(page.items.iter().filter_map(|item| epoch(&item.key)));
+            match page.items.last() {
+                Some(last) if page.more => scan.after = Some(last.key.clone()),
+                _ => break,
+            }
+        }
+        let staged = self.staged.range((layout::KEY, prefix.clone())..);
+        for ((_, row), value) in staged
+            .take_while(|((keyspace, row), _)| *keyspace == layout::KEY && row.starts_with(&prefix))
+        {
+            match (epoch(row), value) {
+                (Some(epoch), Some(_)) => epochs.insert(epoch),
+                (Some(epoch), None) => epochs.remove(&epoch),
+                (None, _) => false,
+            };
+        }
+        Ok(epochs)
+    }
+    fn put_content_key(&mut self, memory: MemoryId, epoch: Epoch, key: &ContentKey) {
+        let row = self.content_key_row(memory, epoch);
+        self.put(layout::KEY, row, key.expose().to_vec());
+    }
+    /// Returns the key under which this person's sidecars are sealed.
+    fn sidecar_key(&mut self) -> Result<ContentKey, StoreError> {
+        if let Some(bytes) = self.get(layout::META, meta::SIDECAR_KEY)?
+            && let Ok(bytes) = bytes.try_into()
+        {
+            return Ok(ContentKey::from_bytes(bytes));
+        }
+        let key = ContentKey::random(&mut Self::rng());
+        self.put(
+            layout::META,
+            meta::SIDECAR_KEY.to_vec(),
+            key.expose().to_vec(),
+        );
+        Ok(key)
+    }
+
+    /// Notes what the state holds of a memory before `next` takes its place.
+    fn save_facts(&mut self, next: &Facts) {
+        let before = self.state.memories.get(&next.id);
+        let sources = [before, Some(next)].into_iter().flatten();
+        for source in sources.filter_map(|facts| facts.source.as_deref()) {
+            let key = source_key(source).to_owned();
+            let known = self.state.sources.get(&key).copied();
+            self.saved.sources.entry(key).or_insert(known);
+        }
+        let before = || before.cloned();
+        self.saved.facts.entry(next.id).or_insert_with(before);
+    }
+    fn save_members(&mut self, memory: MemoryId) {
+        let before = || self.state.members.get(&memory).cloned();
+        self.saved.members.entry(memory).or_insert_with(before);
+    }
+    fn save_authority(&mut self) {
+        let before = || (self.state.authority.clone(), self.state.consent.clone());
+        self.saved.authority.get_or_insert_with(before);
+    }
+    fn save_peers(&mut self) {
+        let before = || self.state.peers.clone();
+        self.saved.peers.get_or_insert_with(before);
+    }
+    fn save_invites(&mut self) {
+        let before = || self.state.invites.clone();
+        self.saved.invites.get_or_insert_with(before);
+    }
+
+    fn put_back(&mut self) {
+        let saved = std::mem::take(&mut self.saved);
+        (self.state.head, self.state.clock, self.state.rotation) = saved.scalars;
+        if let Some((authority, consent)) = saved.authority {
+            self.state.authority = authority;
+            self.state.consent = consent;
+        }
+        if let Some(peers) = saved.peers {
+            self.state.peers = peers;
+        }
+        if let Some(invites) = saved.invites {
+            self.state.invites = invites;
+        }
+        for (memory, grants) in saved.members {
+            match grants {
+                Some(grants) => self.state.members.insert(memory, grants),
+                None => self.state.members.remove(&memory),
+            };
+        }
+        for (memory, facts) in saved.facts {
+            if let Some(now) = self.state.memories.remove(&memory) {
+                self.state.slots.remove(&now.slot);
+            }
+            if let Some(facts) = facts {
+                self.state.put_facts(facts);
+            }
+        }
+        for (source, memory) in saved.sources {
+            match memory {
+                Some(memory) => self.state.sources.insert(source, memory),
+                None => self.state.sources.remove(&source),
+            };
+        }
+    }
+}
+
+impl Drop for Tx<'_> {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            self.put_back();
+        }
+    }
+}

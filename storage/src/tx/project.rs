@@ -1,0 +1,361 @@
+//! Projecting: what an event makes of a memory, before and after it is staged.
+//!
+//! [`Tx::prepare_projection`] opens the body and runs the gate in front of Automerge; it changes
+//! nothing, so it can refuse. [`Tx::stage_projection`] then writes facts, content and document.
+
+use super::Tx;
+use super::append::AppendError;
+use crate::layout::{self, ordered};
+use crate::records::{DocumentRow, Facts};
+use crate::store::{StoreError, decode};
+use crdt::codec::Canonical as _;
+use crdt::event::admit::{Refusal, Verified};
+use crdt::event::{Event, Feed, Kind};
+use crdt::id::{EventId, MemoryId};
+use crdt::memory::{ChangeHash, Content, Document, Status};
+use crdt::sidecar::{Sidecar, SidecarPatch};
+use crdt::time::Timestamp;
+
+/// A memory's Automerge document and which event carries which change.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) document: Document,
+    pub(super) changes: Vec<(EventId, [u8; 32])>,
+}
+
+impl Known {
+    /// Returns the events that carry these changes, ascending.
+    pub(super) fn events_of(&self, hashes: &[ChangeHash]) -> Vec<EventId> {
+        let mut events: Vec<EventId> = hashes
+            .iter()
+            .filter_map(|hash| {
+                self.changes
+                    .iter()
+                    .find(|(_, change)| *change == hash.0)
+                    .map(|(event, _)| *event)
+            })
+            .collect();
+        events.sort_unstable();
+        events
+    }
+    /// Returns the change that an event carries.
+    pub(super) fn change_of(&self, event: EventId) -> Option<ChangeHash> {
+        self.changes
+            .iter()
+            .find(|(known, _)| *known == event)
+            .map(|(_, hash)| ChangeHash(*hash))
+    }
+}
+
+/// A document to which the change of an own edit has been applied already.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) known: Known,
+    pub(super) hash: ChangeHash,
+}
+
+/// What an event makes of its memory.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and it moves once"
+)]
+pub(super) enum Projected {
+    /// Nothing: it is not about a memory, or the memory is gone.
+    Nothing,
+    /// The facts after it, and the content and document if they changed.
+    Memory {
+        facts: Box<Facts>,
+        content: Option<Content>,
+        known: Option<Known>,
+    },
+    /// The memory is gone.
+    Purged(Box<Facts>),
+}
+
+impl Tx<'_> {
+    pub(super) fn prepare_projection(
+        &self,
+        number: u64,
+        event: &Verified<Event>,
+        prepared: Option<Prepared>,
+    ) -> Result<Projected, AppendError> {
+        match (event.header().kind, event.header().feed) {
+            (Kind::Root, _) => self.project_root(number, event),
+            (Kind::Change, Feed::Memory(memory)) => self.project_change(memory, event, prepared),
+            (Kind::Sidecar, Feed::Sidecar(memory)) => self.project_sidecar(memory, event),
+            (Kind::Purge, Feed::Memory(memory)) => Ok(self.project_purge(memory, event)),
+            _ => Ok(Projected::Nothing),
+        }
+    }
+
+    fn open(&self, memory: MemoryId, event: &Event) -> Result<Vec<u8>, AppendError> {
+        let key = self
+            .content_key(memory, event.header.epoch)?
+            .ok_or(AppendError::NoKey)?;
+        event
+            .open(&key)
+            .map_err(|error| AppendError::Unreadable(error.to_string()))
+    }
+
+    fn project_root(&self, number: u64, event: &Verified<Event>) -> Result<Projected, AppendError> {
+        let memory = event.id().as_memory();
+        let header = event.header();
+        let content = match self.open(memory, event.event()) {
+            Ok(body) => Some(
+                Content::from_bytes(&body)
+                    .map_err(|error| AppendError::Unreadable(error.to_string()))?,
+            ),
+            // While the log is replayed, the key of a purged memory is gone for good.
+            Err(AppendError::NoKey) if self.is_replaying => None,
+            // It was destroyed before it came, and the purge comes right after it.
+            Err(AppendError::NoKey | AppendError::Unreadable(_))
+                if self.doomed.contains(&memory) =>
+            {
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let mut facts = Facts {
+            id: memory,
+            slot: number,
+            owner: header.owner,
+            kind: crdt::memory::MemoryKind::Note,
+            status: Status::Active,
+            purged: content.is_none(),
+            tags: Vec::new(),
+            source: None,
+            created: Timestamp(0),
+            updated: header.time,
+            epoch: header.epoch,
+            bytes: 0,
+            sidecar: Sidecar::default(),
+            events: vec![(header.time, event.id())],
+            heads: vec![event.id()],
+            writers: Vec::new(),
+        };
+        if let Some(content) = &content {
+            describe(&mut facts, content);
+            facts.created = content.created;
+        }
+        Ok(Projected::Memory {
+            facts: Box::new(facts),
+            content,
+            known: None,
+        })
+    }
+
+    fn facts(&self, memory: MemoryId) -> Result<Facts, AppendError> {
+        let facts = self.state.memories.get(&memory).cloned();
+        facts.ok_or(AppendError::Refused(Refusal::UnknownMemory(memory)))
+    }
+
+    fn project_change(
+        &self,
+        memory: MemoryId,
+        event: &Verified<Event>,
+        prepared: Option<Prepared>,
+    ) -> Result<Projected, AppendError> {
+        let mut facts = self.facts(memory)?;
+        let header = event.header();
+        add_event(&mut facts, event);
+        facts.epoch = facts.epoch.max(header.epoch);
+        if facts.purged {
+            facts.heads = next_heads(&facts.heads, event);
+            return Ok(Projected::Memory {
+                facts: Box::new(facts),
+                content: None,
+                known: None,
+            });
+        }
+        let admitted = match prepared {
+            Some(prepared) => Ok((prepared.known, prepared.hash)),
+            None => self.admit_change(memory, event),
+        };
+        let (mut known, hash) = match admitted {
+            // Its key was destroyed before it came, and the purge comes right after it.
+            Err(AppendError::NoKey) if self.doomed.contains(&memory) => {
+                facts.heads = next_heads(&facts.heads, event);
+                return Ok(Projected::Memory {
+                    facts: Box::new(facts),
+                    content: None,
+                    known: None,
+                });
+            }
+            admitted => admitted?,
+        };
+        known.changes.push((event.id(), hash.0));
+        let content = known.document.content();
+        describe(&mut facts, &content);
+        facts.heads = known.events_of(&known.document.heads());
+        let (content, known) = (Some(content), Some(known));
+        Ok(Projected::Memory {
+            facts: Box::new(facts),
+            content,
+            known,
+        })
+    }
+
+    /// Runs a foreign change through the gate in front of Automerge.
+    fn admit_change(
+        &self,
+        memory: MemoryId,
+        event: &Verified<Event>,
+    ) -> Result<(Known, ChangeHash), AppendError> {
+        let body = self.open(memory, event.event())?;
+        let mut known = self.document(memory)?;
+        let header = event.header();
+        let change = known
+            .document
+            .admit(header.author, header.incarnation.0, &body)
+            .map_err(AppendError::Gate)?;
+        if known.events_of(&change.deps) != header.parents {
+            return Err(AppendError::WrongParents);
+        }
+        Ok((known, change.hash))
+    }
+
+    /// Returns the document of a memory, materialised from its root if it was never edited.
+    pub(super) fn document(&self, memory: MemoryId) -> Result<Known, AppendError> {
+        let unreadable = |error: String| AppendError::Unreadable(error);
+        let key = self.memory_key(memory);
+        if let Some(bytes) = self.get(layout::DOCUMENT, &key)? {
+            let row: DocumentRow = decode(layout::DOCUMENT.0, &bytes)?;
+            let document = Document::restore(memory, &row.snapshot)
+                .map_err(|error| unreadable(error.to_string()))?;
+            return Ok(Known {
+                document,
+                changes: row.changes,
+            });
+        }
+        let bytes = self.get(layout::CONTENT, &key)?;
+        let bytes = bytes.ok_or_else(|| unreadable("the memory has no content".to_owned()))?;
+        let content: Content = decode(layout::CONTENT.0, &bytes)?;
+        let document = Document::materialise(memory, &content)
+            .map_err(|error| unreadable(error.to_string()))?;
+        let root = EventId(memory.0);
+        let changes = document
+            .heads()
+            .into_iter()
+            .map(|hash| (root, hash.0))
+            .collect();
+        Ok(Known { document, changes })
+    }
+
+    fn project_sidecar(
+        &self,
+        memory: MemoryId,
+        event: &Verified<Event>,
+    ) -> Result<Projected, AppendError> {
+        let unreadable = |error: String| AppendError::Unreadable(error);
+        let mut facts = self.facts(memory)?;
+        let bytes = self.get(layout::META, layout::meta::SIDECAR_KEY)?;
+        let key = bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or(AppendError::NoKey)?;
+        let key = crdt::envelope::ContentKey::from_bytes(key);
+        let body = event
+            .event()
+            .open(&key)
+            .map_err(|error| unreadable(error.to_string()))?;
+        let patch = SidecarPatch::from_bytes(&body).map_err(|e| unreadable(e.to_string()))?;
+        facts.sidecar.apply(event.header().time, event.id(), &patch);
+        Ok(Projected::Memory {
+            facts: Box::new(facts),
+            content: None,
+            known: None,
+        })
+    }
+
+    fn project_purge(&self, memory: MemoryId, event: &Verified<Event>) -> Projected {
+        let Some(mut facts) = self.state.memories.get(&memory).cloned() else {
+            return Projected::Nothing;
+        };
+        add_event(&mut facts, event);
+        facts.heads = next_heads(&facts.heads, event);
+        facts.purged = true;
+        // Nothing of the content stays: what is left is what a replay without keys gives.
+        facts.kind = crdt::memory::MemoryKind::Note;
+        facts.status = Status::Active;
+        facts.tags.clear();
+        facts.source = None;
+        facts.created = Timestamp(0);
+        facts.bytes = 0;
+        Projected::Purged(Box::new(facts))
+    }
+
+    pub(super) fn stage_projection(&mut self, projected: Projected) -> Result<(), StoreError> {
+        match projected {
+            Projected::Nothing => {}
+            Projected::Memory {
+                facts,
+                content,
+                known,
+            } => {
+                let key = self.memory_key(facts.id);
+                if let Some(known) = known {
+                    let snapshot = known.document.save();
+                    let row = DocumentRow {
+                        snapshot,
+                        changes: known.changes,
+                    };
+                    self.put(layout::DOCUMENT, key.clone(), row.to_bytes());
+                }
+                if let Some(content) = &content {
+                    self.put(layout::CONTENT, key, content.to_bytes());
+                }
+                self.put_facts(*facts, content);
+            }
+            Projected::Purged(facts) => {
+                let key = self.memory_key(facts.id);
+                for epoch in self.epochs_of(facts.id)? {
+                    let row = self.content_key_row(facts.id, epoch);
+                    self.delete(layout::KEY, row);
+                }
+                self.delete(layout::CONTENT, key.clone());
+                self.delete(layout::DOCUMENT, key);
+                self.delete(layout::VECTOR, ordered(facts.slot).to_vec());
+                self.put_facts(*facts, None);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_facts(&mut self, facts: Facts, content: Option<Content>) {
+        let memory = facts.id;
+        self.save_facts(&facts);
+        self.put(layout::FACTS, self.memory_key(memory), facts.to_bytes());
+        self.state.put_facts(facts);
+        self.touched.insert(memory, content);
+        self.note_moves(memory);
+    }
+}
+
+fn describe(facts: &mut Facts, content: &Content) {
+    facts.kind = content.kind;
+    facts.status = content.status;
+    facts.tags = content.tags.iter().cloned().collect();
+    facts.source.clone_from(&content.source);
+    facts.bytes = (content.title.len() + content.body.len()) as u64;
+}
+
+fn add_event(facts: &mut Facts, event: &Verified<Event>) {
+    let header = event.header();
+    facts.events.push((header.time, event.id()));
+    facts.updated = facts.updated.max(header.time);
+    if header.person != facts.owner && !facts.writers.contains(&header.author) {
+        facts.writers.push(header.author);
+    }
+}
+
+fn next_heads(heads: &[EventId], event: &Verified<Event>) -> Vec<EventId> {
+    let parents = &event.header().parents;
+    let mut next: Vec<EventId> = heads
+        .iter()
+        .copied()
+        .filter(|head| !parents.contains(head))
+        .collect();
+    next.push(event.id());
+    next.sort_unstable();
+    next
+}

@@ -1,0 +1,375 @@
+//! Consent: offer, answer, revoke, and what follows when memories move in and out of views.
+
+use super::Tx;
+use super::append::{AppendError, Draft};
+use crate::layout::{self, meta};
+use crate::store::StoreError;
+use crdt::codec::Canonical as _;
+use crdt::envelope::{Epoch, ScopeKey};
+use crdt::event::admit::Verified;
+use crdt::event::body::{
+    Answer, Cut, Keys, Membership, Offer, Revocation, SCOPE_MAX, Scope, Vouch,
+};
+use crdt::event::{Event, Feed, Header, Kind, Signed};
+use crdt::grant::Terms;
+use crdt::grant::authority::{Grant, State as GrantState};
+use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
+use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// The generation of a scope key; a new one is made only when devices are added.
+const SCOPE_EPOCH: u32 = 1;
+
+/// The reason why consent was not given, answered or withdrawn.
+#[derive(Debug, Error)]
+pub enum ShareError {
+    /// There is no such grant.
+    #[error("there is no grant {0}")]
+    Unknown(GrantId),
+    /// The person is not paired.
+    #[error("this person is not paired with you")]
+    NotPaired,
+    /// The grant is not in a state in which this can be done.
+    #[error("the grant is {0} already")]
+    State(&'static str),
+    /// Only the other side can do this.
+    #[error("only {0} can do this")]
+    Party(&'static str),
+    /// The event was not appended.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl From<StoreError> for ShareError {
+    fn from(error: StoreError) -> Self {
+        Self::Append(error.into())
+    }
+}
+
+impl Tx<'_> {
+    fn consent_draft(&self, kind: Kind, other: PersonId, owner: PersonId) -> Draft {
+        let heads = self
+            .state
+            .consent
+            .get(&other)
+            .into_iter()
+            .flat_map(|known| &known.heads);
+        let parents = heads.copied().take(crdt::event::PARENTS_MAX).collect();
+        Draft {
+            kind,
+            owner,
+            feed: Feed::Pair(other),
+            parents,
+            epoch: Epoch(0),
+        }
+    }
+
+    fn write_consent(
+        &mut self,
+        kind: Kind,
+        other: PersonId,
+        owner: PersonId,
+        body: Vec<u8>,
+    ) -> Result<Verified<Event>, AppendError> {
+        let draft = self.consent_draft(kind, other, owner);
+        self.write_plain(draft, body)
+    }
+
+    /// Appends the certificate of this device.
+    pub(crate) fn introduce_device(&mut self) -> Result<(), AppendError> {
+        let owner = self.state.me;
+        let draft = Draft {
+            kind: Kind::Device,
+            owner,
+            feed: Feed::Own,
+            parents: Vec::new(),
+            epoch: Epoch(0),
+        };
+        self.write_plain(draft, self.owner.certificate.to_bytes())
+            .map(|_| ())
+    }
+
+    /// Offers a grant and wraps its scope key to the grantee's devices.
+    pub fn offer(
+        &mut self,
+        grantee: PersonId,
+        selector: String,
+        terms: Terms,
+    ) -> Result<GrantId, ShareError> {
+        if !self.state.is_paired(grantee) {
+            return Err(ShareError::NotPaired);
+        }
+        let me = self.state.me;
+        let body = Offer {
+            grantee,
+            selector,
+            terms,
+        }
+        .to_bytes();
+        let offer = self.write_consent(Kind::Offer, grantee, me, body)?;
+        let grant = offer.id().as_grant();
+        let key = ScopeKey::random(&mut Self::rng());
+        let mut wraps = Vec::new();
+        let devices: Vec<_> = self.state.authority.devices_of(grantee).cloned().collect();
+        for certificate in devices {
+            let wrap = certificate.kem.wrap_key(
+                certificate.device,
+                grant,
+                SCOPE_EPOCH,
+                &key,
+                &mut Self::rng(),
+            );
+            wraps.push(wrap.map_err(|error| AppendError::Unreadable(error.to_string()))?);
+        }
+        self.put_scope_key(grant, &key);
+        let body = Keys {
+            grant,
+            epoch: SCOPE_EPOCH,
+            wraps,
+        }
+        .to_bytes();
+        self.write_consent(Kind::Keys, grantee, me, body)?;
+        Ok(grant)
+    }
+
+    fn scope_row(&self, grant: GrantId) -> Vec<u8> {
+        let row = self.opaque.opaque(grant.as_bytes());
+        [row.as_slice(), &SCOPE_EPOCH.to_be_bytes()].concat()
+    }
+    fn put_scope_key(&mut self, grant: GrantId, key: &ScopeKey) {
+        self.put(layout::SCOPE, self.scope_row(grant), key.expose().to_vec());
+    }
+    /// Returns the scope key of a grant, if it is here.
+    pub(super) fn scope_key(&self, grant: GrantId) -> Result<Option<ScopeKey>, StoreError> {
+        let bytes = self.get(layout::SCOPE, &self.scope_row(grant))?;
+        Ok(bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(ScopeKey::from_bytes))
+    }
+    /// Unwraps the scope key of a grant for this device, if the event has a wrap for it.
+    pub(super) fn take_keys(&mut self, keys: &Keys) {
+        let device = self.owner.device.id();
+        let wrap = keys.wraps.iter().find(|wrap| wrap.device == device);
+        let key = wrap.and_then(|wrap| {
+            self.owner
+                .device
+                .secret
+                .unwrap_key(keys.grant, keys.epoch, wrap)
+                .ok()
+        });
+        if let Some(key) = key.filter(|_| keys.epoch == SCOPE_EPOCH) {
+            self.put_scope_key(keys.grant, &key);
+        }
+    }
+
+    fn grant(&self, grant: GrantId) -> Result<Grant, ShareError> {
+        self.state
+            .authority
+            .grant(grant)
+            .cloned()
+            .ok_or(ShareError::Unknown(grant))
+    }
+
+    /// Accepts or declines a grant that was offered to this person.
+    pub fn answer(&mut self, grant: GrantId, accept: bool) -> Result<(), ShareError> {
+        let found = self.grant(grant)?;
+        if found.grantee != self.state.me {
+            return Err(ShareError::Party("the person it was offered to"));
+        }
+        match found.state(self.now) {
+            GrantState::Offered => {}
+            state => return Err(ShareError::State(state.as_str())),
+        }
+        let kind = if accept {
+            Kind::Acceptance
+        } else {
+            Kind::Decline
+        };
+        self.write_consent(kind, found.owner, found.owner, Answer { grant }.to_bytes())?;
+        Ok(())
+    }
+
+    /// Revokes a grant for good and returns the key epoch from which the grantee reads nothing.
+    pub fn revoke(&mut self, grant: GrantId, reason: String) -> Result<u32, ShareError> {
+        let found = self.grant(grant)?;
+        if found.owner != self.state.me {
+            return Err(ShareError::Party("the owner"));
+        }
+        if found.state(self.now) == GrantState::Revoked {
+            return Err(ShareError::State(GrantState::Revoked.as_str()));
+        }
+        let cuts = self.cuts(|header, _| header.person == found.grantee)?;
+        self.state.rotation = self.state.rotation.saturating_add(1);
+        let rotation = self.state.rotation;
+        self.put(
+            layout::META,
+            meta::ROTATION.to_vec(),
+            rotation.to_le_bytes().to_vec(),
+        );
+        let body = Revocation {
+            grant,
+            cuts,
+            reason,
+        }
+        .to_bytes();
+        self.write_consent(Kind::Revocation, found.grantee, found.owner, body)?;
+        for (person, writer) in self.told_of(found.grantee) {
+            self.vouch_for(person, writer, None)?;
+        }
+        Ok(rotation)
+    }
+
+    /// The last accepted events, by writer and memory, of those that `counts` takes in.
+    fn cuts(&self, counts: impl Fn(&Header, MemoryId) -> bool) -> Result<Vec<Cut>, StoreError> {
+        let mut last: BTreeMap<_, (u64, EventId)> = BTreeMap::new();
+        let memories = self.state.memories.values();
+        for facts in memories.filter(|facts| !facts.writers.is_empty()) {
+            for (_, id) in &facts.events {
+                let Some(event) = self.logged(*id)? else {
+                    continue;
+                };
+                let header = event.header();
+                if counts(header, facts.id) {
+                    let writer = (header.author, header.incarnation, facts.id);
+                    let entry = last.entry(writer).or_insert((header.number, *id));
+                    *entry = (*entry).max((header.number, *id));
+                }
+            }
+        }
+        let cut = |((device, incarnation, memory), (number, event))| Cut {
+            device,
+            incarnation,
+            memory,
+            number,
+            event,
+        };
+        Ok(last.into_iter().map(cut).collect())
+    }
+
+    pub(super) fn logged(&self, id: EventId) -> Result<Option<Signed<Event>>, StoreError> {
+        let place = self.get(layout::EVENT, &self.opaque.opaque(id.as_bytes()))?;
+        let Some(place) = place else { return Ok(None) };
+        let Some(bytes) = self.get(layout::LOG, &place)? else {
+            return Ok(None);
+        };
+        Signed::from_bytes(&bytes)
+            .map(Some)
+            .map_err(|source| StoreError::Row {
+                keyspace: layout::LOG.0,
+                source,
+            })
+    }
+
+    /// Everyone who was told that a person's devices write, with the device.
+    fn told_of(&self, writer: PersonId) -> Vec<(PersonId, DeviceId)> {
+        let is_theirs = |device: &DeviceId| {
+            let device = self.state.authority.device(device);
+            device.is_some_and(|device| device.certificate.person == writer)
+        };
+        let told = self.state.consent.iter().flat_map(|(person, known)| {
+            let devices = known.vouched.keys().copied();
+            devices.map(|device| (*person, device))
+        });
+        told.filter(|(_, device)| is_theirs(device)).collect()
+    }
+
+    /// Vouches towards a grantee for a writer whose changes they have or are about to receive,
+    /// as far as the writer's changes count; says nothing that was said already.
+    pub(super) fn vouch_for(
+        &mut self,
+        person: PersonId,
+        writer: DeviceId,
+        about: Option<MemoryId>,
+    ) -> Result<(), AppendError> {
+        let Some(enrolment) = self.state.authority.device(&writer) else {
+            return Ok(());
+        };
+        let certificate = enrolment.certificate.clone();
+        let me = self.state.me;
+        if certificate.person == person || certificate.person == me {
+            return Ok(());
+        }
+        let cuts = if self.state.is_writer(certificate.person) {
+            None
+        } else {
+            let told = self.state.vouched(person, writer);
+            let is_told = |cuts: &Vec<Cut>| cuts.iter().any(|cut| Some(cut.memory) == about);
+            if told.is_some_and(|cuts| cuts.as_ref().is_some_and(is_told)) {
+                return Ok(());
+            }
+            // Only memories the grantee knows of: the others are none of their business.
+            let cuts = self.cuts(|header, memory| {
+                header.author == writer
+                    && (about == Some(memory) || self.state.was_given(memory, person))
+            })?;
+            Some(cuts)
+        };
+        if self.state.vouched(person, writer) == Some(&cuts) {
+            return Ok(());
+        }
+        let vouch = Vouch { certificate, cuts };
+        self.write_consent(Kind::Writer, person, me, vouch.to_bytes())?;
+        Ok(())
+    }
+
+    /// Notes whether a memory left the view of a grant under which it was given, or came back.
+    pub(super) fn note_moves(&mut self, memory: MemoryId) {
+        let Some(facts) = self.state.memories.get(&memory) else {
+            return;
+        };
+        if facts.owner != self.state.me || self.is_replaying {
+            return;
+        }
+        let Some(grants) = self.state.members.get(&memory) else {
+            return;
+        };
+        let mut moves = Vec::new();
+        for id in grants.keys() {
+            let Some(grant) = self.state.authority.grant(*id) else {
+                continue;
+            };
+            if grant.state(self.now) != GrantState::Active {
+                continue;
+            }
+            let is_in = self
+                .state
+                .grants_over(facts, grant.grantee, self.now)
+                .any(|other| other.id == *id);
+            moves.push((*id, is_in, grant.excludes(memory)));
+        }
+        for (grant, is_in, excluded) in moves {
+            let changes = self.moved.entry(grant).or_default();
+            if is_in == excluded {
+                changes.insert(memory, is_in);
+            } else {
+                changes.remove(&memory);
+            }
+        }
+    }
+
+    /// Tells the grantees which memories left their view or came back.
+    pub(super) fn follow_moves(&mut self) -> Result<(), StoreError> {
+        for (grant, moves) in std::mem::take(&mut self.moved) {
+            let memberships: Vec<Membership> = moves
+                .into_iter()
+                .map(|(memory, included)| Membership { memory, included })
+                .collect();
+            let Some(found) = self.state.authority.grant(grant).cloned() else {
+                continue;
+            };
+            for chunk in memberships.chunks(SCOPE_MAX) {
+                let body = Scope {
+                    grant,
+                    memberships: chunk.to_vec(),
+                }
+                .to_bytes();
+                self.write_consent(Kind::Scope, found.grantee, found.owner, body)
+                    .map_err(|error| match error {
+                        AppendError::Store(error) => error,
+                        other => StoreError::Replay(self.state.head, other.to_string()),
+                    })?;
+            }
+        }
+        Ok(())
+    }
+}

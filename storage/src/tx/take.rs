@@ -1,0 +1,183 @@
+//! Taking in what a peer sent: consent events, then keys and memory events.
+
+use super::Tx;
+use super::append::AppendError;
+use crate::records::Member;
+use crate::store::StoreError;
+use crdt::codec::Canonical as _;
+use crdt::envelope::SealedKey;
+use crdt::event::admit::Refusal;
+use crdt::event::body::Keys;
+use crdt::event::{Feed, Kind, Signed};
+use crdt::grant::authority::State as GrantState;
+use crdt::id::{EventId, GrantId, MemoryId, PersonId};
+use std::collections::BTreeSet;
+
+/// What became of the events that a peer sent.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Events that are in the log now.
+    pub stored: u32,
+    /// Memberships that are new.
+    pub members: u32,
+    /// Events that are not in the log, and why.
+    pub refused: Vec<(EventId, &'static str)>,
+    /// Memories that are new or changed.
+    pub memories: BTreeSet<MemoryId>,
+    /// Grants whose state changed.
+    pub grants: BTreeSet<GrantId>,
+}
+
+impl Tx<'_> {
+    /// Takes in consent events between a peer and this person.
+    pub fn take_consent(
+        &mut self,
+        peer: PersonId,
+        events: &[Vec<u8>],
+    ) -> Result<Taken, StoreError> {
+        let mut taken = Taken::default();
+        for bytes in events {
+            let Ok(event) = Signed::from_bytes(bytes) else {
+                continue;
+            };
+            let (id, header) = (event.id(), event.header().clone());
+            if header.feed != Feed::Pair(self.state.me) || header.person != peer {
+                taken.refused.push((id, "not_of_this_pair"));
+                continue;
+            }
+            let keys = match header.kind {
+                Kind::Keys => Keys::from_bytes(&event.event().body).ok(),
+                _ => None,
+            };
+            match self.append(event, None) {
+                Ok(event) => {
+                    taken.stored += 1;
+                    if let Some(keys) = keys {
+                        self.take_keys(&keys);
+                    }
+                    if event.header().kind == Kind::Offer {
+                        taken.grants.insert(event.id().as_grant());
+                    }
+                }
+                Err(AppendError::Refused(Refusal::Known)) => {}
+                Err(AppendError::Store(error)) => return Err(error),
+                Err(error) => taken.refused.push((id, error.code())),
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Takes in keys and memory events from a peer.
+    ///
+    /// An event is taken only if its memory is the peer's own, given under a grant, or this
+    /// person's own, given to the peer for writing.
+    pub fn take_content(
+        &mut self,
+        peer: PersonId,
+        events: &[Vec<u8>],
+        keys: &[SealedKey],
+    ) -> Result<Taken, StoreError> {
+        let mut taken = Taken::default();
+        for key in keys {
+            if self.take_key(peer, key)? {
+                taken.members += 1;
+                taken.memories.insert(key.memory);
+            }
+        }
+        let purges = events
+            .iter()
+            .filter_map(|bytes| Signed::from_bytes(bytes).ok())
+            .filter(|event| event.header().kind == Kind::Purge && event.header().person == peer)
+            .filter_map(|event| event.memory());
+        self.doomed.extend(purges);
+        for bytes in events {
+            let Ok(event) = Signed::from_bytes(bytes) else {
+                taken.refused.push((EventId([0; 32]), "malformed"));
+                continue;
+            };
+            let id = event.id();
+            if let Err(code) = self.is_in_view(peer, &event) {
+                taken.refused.push((id, code));
+                continue;
+            }
+            let memory = event.memory();
+            match self.append(event, None) {
+                Ok(_) => {
+                    taken.stored += 1;
+                    taken.memories.extend(memory);
+                }
+                Err(AppendError::Refused(Refusal::Known)) => {}
+                Err(AppendError::Store(error)) => return Err(error),
+                Err(error) => taken.refused.push((id, error.code())),
+            }
+        }
+        Ok(taken)
+    }
+
+    fn is_in_view(
+        &self,
+        peer: PersonId,
+        event: &Signed<crdt::event::Event>,
+    ) -> Result<(), &'static str> {
+        let memory = match event.header().feed {
+            Feed::Root => event.id().as_memory(),
+            Feed::Memory(memory) => memory,
+            Feed::Sidecar(_) | Feed::Pair(_) | Feed::Own => return Err("not_content"),
+        };
+        let owner = event.header().owner;
+        let is_mine = owner == self.state.me && event.header().kind != Kind::Root;
+        let is_given = owner == peer && self.state.members.contains_key(&memory);
+        if is_mine || is_given {
+            Ok(())
+        } else {
+            Err("not_in_view")
+        }
+    }
+
+    /// Opens a content key and keeps it; tells whether the membership is new.
+    fn take_key(&mut self, peer: PersonId, sealed: &SealedKey) -> Result<bool, StoreError> {
+        let allowed = self
+            .state
+            .authority
+            .grant(sealed.grant)
+            .is_some_and(|grant| {
+                grant.owner == peer
+                    && grant.grantee == self.state.me
+                    && grant.state(self.now) == GrantState::Active
+            });
+        let scope = if allowed {
+            self.scope_key(sealed.grant)?
+        } else {
+            None
+        };
+        let Some(key) = scope.and_then(|scope| scope.open_key(sealed).ok()) else {
+            return Ok(false);
+        };
+        let owner = self
+            .state
+            .memories
+            .get(&sealed.memory)
+            .map(|facts| facts.owner);
+        if owner.is_some_and(|owner| owner != peer) {
+            return Ok(false);
+        }
+        // The first key that came for a memory and epoch stays: events commit to it.
+        if self.content_key(sealed.memory, sealed.epoch)?.is_none() {
+            self.put_content_key(sealed.memory, sealed.epoch, &key);
+        }
+        let grants = self.state.members.get(&sealed.memory);
+        let known = grants.and_then(|grants| grants.get(&sealed.grant));
+        let mut epochs = known.cloned().unwrap_or_default();
+        let is_new = known.is_none();
+        if let Err(at) = epochs.binary_search(&sealed.epoch) {
+            epochs.insert(at, sealed.epoch);
+            let (grant, memory) = (sealed.grant, sealed.memory);
+            self.put_member(&Member {
+                grant,
+                memory,
+                epochs,
+            });
+        }
+        Ok(is_new)
+    }
+}
