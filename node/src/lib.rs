@@ -1,4 +1,21 @@
 //! The running daemon: services, edges, network driver, egress guard. See `docs/architecture.md`.
+//!
+//! ```text
+//! request   http -> service::<noun> -> storage::tx (event, log, projections) -> reply
+//! incoming  net -> sync::driver -> protocol::session -> storage::tx (verify, append)
+//! outgoing  protocol::session -> egress::review (ledger) -> Cleared -> sync::driver -> net
+//! ```
 
+pub mod clock;
+pub mod config;
+pub mod egress;
 pub mod embed;
+pub mod http;
+pub mod identity;
 pub mod import;
+pub mod index;
+pub mod net;
+pub mod notices;
+pub mod runtime;
+pub mod service;
+pub mod sync;

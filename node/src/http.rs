@@ -1,0 +1,79 @@
+//! The local HTTP edge: the route table, and the two listeners that serve it.
+//!
+//! Flow: `serve` accepts a connection, [`guard()`] admits a request by its head, an extractor
+//! reads it, a handler of the noun's file calls the service of the same name, and `error` renders
+//! every refusal. It is not where anything is decided about memories or people.
+//! Invariant: what is routed here is what `docs/openapi.json` says; a test compares them.
+
+mod blocking;
+mod edge;
+mod error;
+mod etag;
+mod events;
+mod extract;
+mod guard;
+mod imports;
+mod ledger;
+mod memories;
+mod openapi;
+mod peers;
+mod search;
+mod serve;
+mod sharing;
+mod status;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+pub use edge::{Edge, Transport};
+pub use guard::guard;
+pub use openapi::document;
+pub use serve::{serve_tcp, serve_unix};
+
+use crate::service::Services;
+use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Builds the API of one listener.
+pub fn router(services: Services, edge: Edge) -> axum::Router {
+    let (routes, document) = routes().split_for_parts();
+    let text = openapi::render(&document);
+    let routes = routes.route("/openapi.json", get(async || openapi::answer(text)));
+    guard(routes.with_state(services), edge)
+}
+
+/// Returns every route with its documentation.
+///
+/// `/v1/noun/{id}:verb` has no form in the route matcher: such a POST arrives at
+/// `/v1/noun/{id}`, where the noun's `act` splits the verb off.
+fn routes() -> OpenApiRouter<Services> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(status::healthz))
+        .routes(routes!(status::readyz))
+        .routes(routes!(status::node))
+        .routes(routes!(status::identity))
+        .routes(routes!(status::rebuild))
+        .routes(routes!(events::events))
+        .routes(routes!(memories::list, memories::create))
+        .routes(routes!(memories::read, memories::edit, memories::forget))
+        .route("/v1/memories/{id}", post(memories::act))
+        .routes(routes!(search::search))
+        .routes(routes!(peers::list))
+        .routes(routes!(peers::read, peers::edit, peers::remove))
+        .routes(routes!(peers::invite))
+        .routes(routes!(peers::accept))
+        .routes(routes!(sharing::preview))
+        .routes(routes!(sharing::list, sharing::offer))
+        .routes(routes!(sharing::read))
+        .route("/v1/grants/{id}", post(sharing::act))
+        .routes(routes!(sharing::requests))
+        .route("/v1/requests/{id}", post(sharing::resolve))
+        .routes(routes!(sync::status))
+        .routes(routes!(sync::now))
+        .route("/v1/sync/{person}", post(sync::act))
+        .routes(routes!(ledger::list))
+        .routes(routes!(ledger::verify))
+        .routes(routes!(imports::start))
+        .routes(routes!(imports::job, imports::cancel))
+}

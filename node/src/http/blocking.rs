@@ -1,0 +1,31 @@
+//! The bridge from a handler to a service that blocks: off the async threads, panics included.
+//!
+//! It is not a queue; `guard` bounds how many requests are at work.
+
+use crate::http::error::Refusal;
+use crate::service::{Failure, Services};
+use axum::Json;
+
+/// Runs a blocking call of a service on a thread of its own.
+pub(crate) async fn run<T, F>(services: Services, work: F) -> Result<T, Refusal>
+where
+    T: Send + 'static,
+    F: FnOnce(&Services) -> Result<T, Failure> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(move || work(&services)).await {
+        Ok(done) => done.map_err(Refusal::from),
+        Err(error) => {
+            tracing::error!(%error, "a service did not return");
+            Err(Refusal::internal())
+        }
+    }
+}
+
+/// Runs a blocking call of a service and answers with what it returns, as JSON.
+pub(crate) async fn json<T, F>(services: Services, work: F) -> Result<Json<T>, Refusal>
+where
+    T: Send + 'static,
+    F: FnOnce(&Services) -> Result<T, Failure> + Send + 'static,
+{
+    run(services, work).await.map(Json)
+}

@@ -1,0 +1,58 @@
+//! The `OpenAPI` document against the one in `docs`, and against what is served.
+
+use crate::http::openapi::{document, render};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+#[test]
+fn the_document_is_the_one_in_docs() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    let now = render(&document());
+    if std::env::var_os("SNAPSHOTS").is_some_and(|mode| mode == "overwrite") {
+        std::fs::write(&path, &now).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == now,
+        "the API changed: run the tests with SNAPSHOTS=overwrite and read the diff"
+    );
+}
+
+#[test]
+fn every_route_is_documented() {
+    let text = render(&document());
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let (mut routes, mut names) = (BTreeSet::new(), BTreeSet::new());
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            routes.insert(format!("{} {path}", method.to_uppercase()));
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name), "two operations are named {name}");
+            let problem = &operation["responses"]["default"]["content"];
+            let schema = &problem["application/problem+json"]["schema"]["$ref"];
+            assert_eq!(schema, "#/components/schemas/Problem", "{method} {path}");
+        }
+    }
+    let expected = "DELETE /v1/jobs/{id}, DELETE /v1/memories/{id}, DELETE /v1/peers/{person}, \
+        GET /healthz, GET /readyz, GET /v1/events, GET /v1/grants, GET /v1/grants/{id}, \
+        GET /v1/identity, GET /v1/jobs/{id}, GET /v1/ledger, GET /v1/memories, \
+        GET /v1/memories/{id}, GET /v1/node, GET /v1/peers, GET /v1/peers/{person}, \
+        GET /v1/requests, GET /v1/sync, PATCH /v1/memories/{id}, PATCH /v1/peers/{person}, \
+        POST /v1/grant-previews, POST /v1/grants, POST /v1/grants/{id}:revoke, POST /v1/imports, \
+        POST /v1/indexes:rebuild, POST /v1/invites, POST /v1/invites:accept, \
+        POST /v1/ledger:verify, POST /v1/memories, POST /v1/memories/{id}:purge, \
+        POST /v1/memories/{id}:restore, POST /v1/requests/{id}:approve, \
+        POST /v1/requests/{id}:deny, POST /v1/search, POST /v1/sync/{person}:prove, \
+        POST /v1/sync:now";
+    assert_eq!(routes.into_iter().collect::<Vec<_>>().join(", "), expected);
+}
+
+#[test]
+fn every_reference_of_the_document_resolves() {
+    let text = render(&document());
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for part in text.split("\"$ref\": \"#").skip(1) {
+        let pointer = part.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer}");
+    }
+}

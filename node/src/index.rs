@@ -1,0 +1,59 @@
+//! The indexer: embeds what was written, behind the log, and keeps the text index durable.
+
+use crate::embed::{Embedder, chunk};
+use std::sync::Arc;
+use std::time::Duration;
+use storage::store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+/// Log entries embedded in one go.
+const BATCH_ENTRIES: u64 = 256;
+/// How long the indexer rests when it has caught up.
+const REST: Duration = Duration::from_millis(150);
+/// Rounds of rest between two times the text index is made durable.
+const FLUSH_EVERY: u32 = 20;
+
+/// Embeds until the node stops. Blocks: runs on a thread of its own.
+pub fn run(store: &Arc<Store>, embedder: &Arc<dyn Embedder>, shutdown: &CancellationToken) {
+    let mut rounds = 0_u32;
+    while !shutdown.is_cancelled() {
+        match embed_some(store, &**embedder) {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the indexer could not go on; trying again"),
+        }
+        rounds = rounds.wrapping_add(1);
+        if rounds.is_multiple_of(FLUSH_EVERY)
+            && let Err(error) = store.flush()
+        {
+            tracing::warn!(%error, "the text index could not be made durable");
+        }
+        std::thread::sleep(REST);
+    }
+}
+
+/// Embeds one batch; false if there was nothing to do.
+fn embed_some(store: &Store, embedder: &dyn Embedder) -> Result<bool, StoreError> {
+    let (memories, cursor) = store.to_embed(BATCH_ENTRIES)?;
+    if cursor == store.vector_cursor()? {
+        return Ok(false);
+    }
+    let mut vectors = Vec::with_capacity(memories.len());
+    for memory in memories {
+        let mut made = Vec::new();
+        if memory.listed {
+            let chunks = chunk::split(&memory.title, &memory.body);
+            let texts: Vec<&str> = chunks.iter().map(String::as_str).collect();
+            match embedder.embed(&texts) {
+                Ok(found) => {
+                    let is_known = |vector: &Vec<f32>| vector.iter().any(|part| *part != 0.0);
+                    made = found.into_iter().filter(is_known).collect();
+                }
+                Err(error) => tracing::warn!(%error, "a memory could not be embedded"),
+            }
+        }
+        vectors.push((memory.memory, made));
+    }
+    store.put_vectors(&vectors, cursor)?;
+    Ok(true)
+}

@@ -1,0 +1,26 @@
+//! The peer network: libp2p over QUIC, with TCP + Noise + Yamux beside it.
+//!
+//! A narrow seam: dial a device, open a stream, accept streams. Who may speak is decided by the
+//! session on the stream; here are the limits on connections. No DHT, no gossip, no identify.
+//!
+//! Invariant: a [`Stream`] comes with the device whose key the transport proved.
+
+mod addresses;
+mod swarm;
+
+pub use addresses::{device_of, peer_of};
+pub use swarm::{Network, NetworkError};
+
+use crdt::id::DeviceId;
+
+/// The bytes to and from a device.
+pub type Bytes = libp2p::Stream;
+
+/// A stream to a device that the transport proved.
+#[derive(Debug)]
+pub struct Stream {
+    /// The device on the other side.
+    pub device: DeviceId,
+    /// The bytes.
+    pub stream: Bytes,
+}

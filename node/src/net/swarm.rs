@@ -1,0 +1,353 @@
+//! The swarm task: owns the connections, takes commands, tells the listen addresses.
+
+use super::Stream;
+use super::addresses::{device_of, is_dialable, peer_of, port_of, with_port};
+use crdt::id::DeviceId;
+use crdt::identity::DeviceKey;
+use futures::StreamExt as _;
+use libp2p::connection_limits::{Behaviour as Limits, ConnectionLimits};
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
+use libp2p_stream as streams;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+const PROTOCOL: StreamProtocol = StreamProtocol::new(protocol::wire::PROTOCOL);
+/// Connections that have not finished their handshake; what a flood can hold.
+const PENDING_INCOMING_MAX: u32 = 32;
+/// Connections from outside.
+const ESTABLISHED_INCOMING_MAX: u32 = 128;
+/// Connections of one device: one each way while both dial.
+const ESTABLISHED_PER_PEER_MAX: u32 = 4;
+/// A connection without streams is closed after this.
+const IDLE: Duration = Duration::from_secs(30);
+/// Bytes on their way per stream and per connection.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// How long dialling and the handshake may take.
+const DIAL: Duration = Duration::from_secs(8);
+const COMMANDS_MAX: usize = 64;
+const INCOMING_MAX: usize = 64;
+
+#[derive(NetworkBehaviour)]
+struct Behaviour {
+    limits: Limits,
+    streams: streams::Behaviour,
+}
+
+enum Command {
+    Dial {
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+        done: oneshot::Sender<Result<(), String>>,
+    },
+}
+
+/// The reason why the network did not do something.
+#[derive(Debug, Error)]
+pub enum NetworkError {
+    /// An address to listen on is not one, or is taken.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// The transport cannot be set up.
+    #[error("the transport cannot be set up: {0}")]
+    Transport(String),
+    /// The device does not answer at any known address.
+    #[error("the peer does not answer: {0}")]
+    Unreachable(String),
+}
+
+/// The handle of the network.
+#[derive(Clone)]
+pub struct Network {
+    commands: mpsc::Sender<Command>,
+    control: streams::Control,
+    listen: watch::Receiver<Vec<String>>,
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Network({:?})", *self.listen.borrow())
+    }
+}
+
+impl Network {
+    /// Starts listening. Returns the handle, the incoming streams, and the task to supervise.
+    pub fn start(
+        device: &DeviceKey,
+        listen: &[String],
+        ports: &Path,
+        shutdown: CancellationToken,
+    ) -> Result<
+        (
+            Self,
+            mpsc::Receiver<Stream>,
+            impl Future<Output = ()> + Send + use<>,
+        ),
+        NetworkError,
+    > {
+        let mut swarm = build(device)?;
+        let last = read_ports(ports);
+        for text in listen {
+            listen_on(&mut swarm, text, last)?;
+        }
+        let mut control = swarm.behaviour().streams.new_control();
+        let incoming = control
+            .accept(PROTOCOL)
+            .map_err(|error| NetworkError::Transport(error.to_string()))?;
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let (addresses, listen) = watch::channel(Vec::new());
+        let (accepted, streams) = mpsc::channel(INCOMING_MAX);
+        let task = Task {
+            swarm,
+            inbox,
+            addresses,
+            ports: ports.to_owned(),
+            dials: BTreeMap::new(),
+        };
+        let run = async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = task.run() => {}
+                () = accept(incoming, accepted) => {}
+            }
+        };
+        Ok((
+            Self {
+                commands,
+                control,
+                listen,
+            },
+            streams,
+            run,
+        ))
+    }
+
+    /// Opens a stream to a device, dialling it if there is no connection.
+    pub async fn open(
+        &self,
+        device: DeviceId,
+        addresses: &[String],
+    ) -> Result<Stream, NetworkError> {
+        let unreachable = |reason: String| NetworkError::Unreachable(reason);
+        let peer = peer_of(&device).ok_or_else(|| unreachable("its id is no key".to_owned()))?;
+        let addresses: Vec<Multiaddr> = addresses.iter().filter_map(|a| a.parse().ok()).collect();
+        let (done, answer) = oneshot::channel();
+        let command = Command::Dial {
+            peer,
+            addresses,
+            done,
+        };
+        self.commands
+            .send(command)
+            .await
+            .map_err(|error| unreachable(error.to_string()))?;
+        match tokio::time::timeout(DIAL, answer).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(reason))) => return Err(unreachable(reason)),
+            Ok(Err(_)) => return Err(unreachable("stopping".to_owned())),
+            Err(_) => return Err(unreachable("no answer in time".to_owned())),
+        }
+        let mut control = self.control.clone();
+        let stream = control.open_stream(peer, PROTOCOL);
+        match tokio::time::timeout(DIAL, stream).await {
+            Ok(Ok(stream)) => Ok(Stream { device, stream }),
+            Ok(Err(error)) => Err(unreachable(error.to_string())),
+            Err(_) => Err(unreachable("no stream in time".to_owned())),
+        }
+    }
+
+    /// Returns where this node can be reached.
+    pub fn listen(&self) -> Vec<String> {
+        self.listen.borrow().clone()
+    }
+}
+
+fn build(device: &DeviceKey) -> Result<Swarm<Behaviour>, NetworkError> {
+    let failed = |error: String| NetworkError::Transport(error);
+    let mut secret = zeroize::Zeroizing::new(*device.transport_secret());
+    let key = libp2p::identity::Keypair::ed25519_from_bytes(&mut *secret)
+        .map_err(|error| failed(error.to_string()))?;
+    let limits = ConnectionLimits::default()
+        .with_max_pending_incoming(Some(PENDING_INCOMING_MAX))
+        .with_max_established_incoming(Some(ESTABLISHED_INCOMING_MAX))
+        .with_max_established_per_peer(Some(ESTABLISHED_PER_PEER_MAX));
+    let swarm = SwarmBuilder::with_existing_identity(key)
+        .with_tokio()
+        .with_tcp(
+            tcp::Config::default().nodelay(true),
+            noise::Config::new,
+            yamux::Config::default,
+        )
+        .map_err(|error| failed(error.to_string()))?
+        .with_quic_config(|mut config| {
+            config.max_stream_data = STREAM_WINDOW;
+            config.max_connection_data = CONNECTION_WINDOW;
+            config
+        })
+        .with_behaviour(|_| Behaviour {
+            limits: Limits::new(limits),
+            streams: streams::Behaviour::new(),
+        })
+        .map_err(|error| failed(error.to_string()))?
+        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
+        .build();
+    Ok(swarm)
+}
+
+type Ports = (Option<u16>, Option<u16>);
+
+/// Reads the ports of the last start: peers know this node by them.
+fn read_ports(path: &Path) -> Ports {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut numbers = text.split_whitespace().map(|number| number.parse().ok());
+    (numbers.next().flatten(), numbers.next().flatten())
+}
+
+fn listen_on(swarm: &mut Swarm<Behaviour>, text: &str, last: Ports) -> Result<(), NetworkError> {
+    let failed = |reason: String| NetworkError::Listen {
+        address: text.to_owned(),
+        reason,
+    };
+    let address: Multiaddr = text.parse().map_err(|error: libp2p::multiaddr::Error| {
+        failed(format!(
+            "it is no multiaddr such as /ip4/0.0.0.0/udp/0/quic-v1: {error}"
+        ))
+    })?;
+    let Some((is_udp, port)) = port_of(&address) else {
+        return Err(failed("it names no port".to_owned()));
+    };
+    let known = if is_udp { last.0 } else { last.1 };
+    if let Some(known) = known.filter(|_| port == 0)
+        && swarm.listen_on(with_port(&address, is_udp, known)).is_ok()
+    {
+        return Ok(());
+    }
+    swarm
+        .listen_on(address)
+        .map(|_| ())
+        .map_err(|error| failed(error.to_string()))
+}
+
+/// Hands incoming streams on and does nothing else: a lagging acceptor loses streams.
+async fn accept(mut incoming: streams::IncomingStreams, accepted: mpsc::Sender<Stream>) {
+    while let Some((peer, stream)) = incoming.next().await {
+        let Some(device) = device_of(&peer) else {
+            continue;
+        };
+        if accepted.try_send(Stream { device, stream }).is_err() {
+            tracing::warn!("too many incoming streams at once: one was dropped");
+        }
+    }
+}
+
+struct Task {
+    swarm: Swarm<Behaviour>,
+    inbox: mpsc::Receiver<Command>,
+    addresses: watch::Sender<Vec<String>>,
+    ports: PathBuf,
+    dials: BTreeMap<PeerId, Vec<oneshot::Sender<Result<(), String>>>>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.handle(event),
+                command = self.inbox.recv() => match command {
+                    Some(Command::Dial { peer, addresses, done }) => {
+                        self.dial(peer, addresses, done);
+                    }
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn dial(
+        &mut self,
+        peer: PeerId,
+        addresses: Vec<Multiaddr>,
+        done: oneshot::Sender<Result<(), String>>,
+    ) {
+        if self.swarm.is_connected(&peer) {
+            answer(done, Ok(()));
+            return;
+        }
+        if addresses.is_empty() {
+            answer(done, Err("no address of it is known".to_owned()));
+            return;
+        }
+        let options = DialOpts::peer_id(peer)
+            .condition(PeerCondition::NotDialing)
+            .addresses(addresses)
+            .build();
+        if let Err(error) = self.swarm.dial(options)
+            && !self.dials.contains_key(&peer)
+        {
+            answer(done, Err(error.to_string()));
+            return;
+        }
+        self.dials.entry(peer).or_default().push(done);
+    }
+
+    fn handle(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
+                self.tell_addresses();
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, .. } => {
+                for done in self.dials.remove(&peer_id).unwrap_or_default() {
+                    answer(done, Ok(()));
+                }
+            }
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => {
+                for done in self.dials.remove(&peer).unwrap_or_default() {
+                    answer(done, Err(error.to_string()));
+                }
+            }
+            SwarmEvent::ListenerError { error, .. } => {
+                tracing::warn!(%error, "a listener failed");
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_addresses(&self) {
+        let all: Vec<&Multiaddr> = self.swarm.listeners().collect();
+        let port = |udp: bool| {
+            let port = all
+                .iter()
+                .filter_map(|address| port_of(address))
+                .find(|p| p.0 == udp);
+            port.map_or(0, |(_, port)| port)
+        };
+        let text = format!("{} {}\n", port(true), port(false));
+        if let Err(error) = std::fs::write(&self.ports, text) {
+            tracing::warn!(%error, "the ports could not be noted");
+        }
+        let addresses = all.into_iter().filter(|address| is_dialable(address));
+        self.addresses
+            .send_replace(addresses.map(Multiaddr::to_string).collect());
+    }
+}
+
+fn answer(done: oneshot::Sender<Result<(), String>>, result: Result<(), String>) {
+    if done.send(result).is_err() {
+        tracing::debug!("whoever dialled has given up");
+    }
+}

@@ -1,0 +1,121 @@
+//! The use cases, one file per noun, below every edge: no HTTP and no libp2p types here.
+//!
+//! All of it blocks on the store unless it is `async`; edges put it on threads of their own.
+//!
+//! Start at [`Services`]. Every refusal is a [`Failure`] with a stable code and a next step.
+
+mod failure;
+mod imports;
+mod ledger;
+mod memories;
+mod peers;
+mod search;
+mod sharing;
+mod status;
+mod sync;
+mod view;
+
+pub use failure::Failure;
+
+use crate::config::Config;
+use crate::embed::Embedder;
+use crate::notices::Notices;
+use crate::sync::Sync;
+use imports::Jobs;
+use protocol::api::status::Notice;
+use std::sync::Arc;
+use std::time::Instant;
+use storage::store::Store;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The context that every edge is handed.
+#[derive(Clone)]
+pub struct Services(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<Store>,
+    pub(crate) sync: Sync,
+    pub(crate) notices: Notices,
+    pub(crate) embedder: Arc<dyn Embedder>,
+    pub(crate) config: Config,
+    pub(crate) alias: String,
+    pub(crate) home: String,
+    /// The listeners of the API, once they are bound.
+    pub(crate) listeners: watch::Receiver<Vec<String>>,
+    pub(crate) jobs: Jobs,
+    pub(crate) started: Instant,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// What the services are made of.
+pub struct Parts {
+    /// The store.
+    pub store: Arc<Store>,
+    /// The sessions.
+    pub sync: Sync,
+    /// The feed.
+    pub notices: Notices,
+    /// The embedding model.
+    pub embedder: Arc<dyn Embedder>,
+    /// The configuration.
+    pub config: Config,
+    /// What peers see as this node's name.
+    pub alias: String,
+    /// The data folder.
+    pub home: String,
+    /// The listeners of the API.
+    pub listeners: watch::Receiver<Vec<String>>,
+    /// Who joins background work.
+    pub tasks: TaskTracker,
+    /// Who ends it.
+    pub shutdown: CancellationToken,
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Services(..)")
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Parts(..)")
+    }
+}
+
+impl Services {
+    /// Puts the services together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner {
+            store: parts.store,
+            sync: parts.sync,
+            notices: parts.notices,
+            embedder: parts.embedder,
+            config: parts.config,
+            alias: parts.alias,
+            home: parts.home,
+            listeners: parts.listeners,
+            jobs: Jobs::default(),
+            started: Instant::now(),
+            tasks: parts.tasks,
+            shutdown: parts.shutdown,
+        }))
+    }
+
+    /// Starts listening to what happens.
+    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.0.notices.subscribe()
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
+    /// Tells sessions and listeners that something was written.
+    fn wrote(&self, event: &str, subject: String) {
+        self.0.sync.changed();
+        self.0.notices.send(event, Some(subject));
+    }
+}

@@ -1,0 +1,94 @@
+//! The dialler: keeps a session with every paired person, with growing pauses.
+
+use super::Sync;
+use crdt::id::{DeviceId, PersonId};
+use protocol::session::Role;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use storage::records::PeerState;
+
+const TICK: Duration = Duration::from_millis(500);
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_mins(1);
+
+struct Attempt {
+    next: Instant,
+    pause: Duration,
+}
+
+/// Dials until the node stops.
+pub async fn run(sync: Sync) {
+    let mut attempts: BTreeMap<PersonId, Attempt> = BTreeMap::new();
+    let mut wake = sync.0.wake.subscribe();
+    loop {
+        tokio::select! {
+            () = sync.0.shutdown.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+            changed = wake.changed() => match changed {
+                Ok(()) => attempts.clear(),
+                Err(_) => return,
+            },
+        }
+        for (person, devices) in absent(&sync) {
+            let due = attempts
+                .get(&person)
+                .is_none_or(|attempt| attempt.next <= Instant::now());
+            if due {
+                let worked = dial(&sync, person, &devices).await;
+                note(&mut attempts, person, worked);
+            }
+        }
+    }
+}
+
+type Devices = Vec<(DeviceId, Vec<String>)>;
+
+/// Returns paired persons without a session.
+fn absent(sync: &Sync) -> Vec<(PersonId, Devices)> {
+    let peers: Vec<(PersonId, Devices)> = sync.0.store.read(|state| {
+        let paired = state
+            .peers
+            .values()
+            .filter(|peer| peer.state == PeerState::Paired);
+        paired
+            .map(|peer| (peer.person, peer.devices.clone()))
+            .collect()
+    });
+    peers
+        .into_iter()
+        .filter(|(person, _)| sync.session(*person).is_none())
+        .collect()
+}
+
+async fn dial(sync: &Sync, person: PersonId, devices: &Devices) -> bool {
+    let mut last = "no device of theirs is known".to_owned();
+    for (device, addresses) in devices {
+        match sync.0.network.open(*device, addresses).await {
+            Ok(stream) => {
+                sync.spawn(stream, Role::Initiator, None);
+                return true;
+            }
+            Err(error) => last = error.to_string(),
+        }
+    }
+    if sync.record(person).last_error.is_none() {
+        // Said once per outage, at a level an operator sees; no names.
+        tracing::info!(reason = %last, "a peer cannot be reached; trying again");
+    }
+    sync.note_error(person, Some(last));
+    false
+}
+
+fn note(attempts: &mut BTreeMap<PersonId, Attempt>, person: PersonId, worked: bool) {
+    let pause = match attempts.get(&person) {
+        Some(attempt) if !worked => (attempt.pause * 2).min(PAUSE_MAX),
+        _ => PAUSE_MIN,
+    };
+    attempts.insert(
+        person,
+        Attempt {
+            next: Instant::now() + pause,
+            pause,
+        },
+    );
+}

@@ -1,0 +1,611 @@
+//! The driver: runs one session's effects against the store, the guard and the stream.
+//!
+//! ```text
+//! frame -> Input -> Session::handle -> Effect -> store | guard | stream -> Input
+//! ```
+//!
+//! Reading, writing and thinking are separate: a writer task owns the sending half, so a slow
+//! peer never stops this side from reading.
+
+use super::pair::{self, PairView};
+use super::{Command, Handle, Sync};
+use crate::clock;
+use crate::egress::{self, Cleared};
+use crate::net::{Bytes, Stream};
+use crdt::id::{DeviceId, PersonId};
+use futures::io::{ReadHalf, WriteHalf};
+use futures::{AsyncReadExt as _, AsyncWriteExt as _};
+use protocol::session::{Admission, Effect, Input, Role, Session, Status, Timer};
+use protocol::ticket::Ticket;
+use protocol::wire::content::Content;
+use protocol::wire::control::{Control, FeedTip, Hello, RefusedBecause, RefusedEvent};
+use protocol::wire::{
+    FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN, content_frame, control_frame,
+    frame_length,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use storage::tx::TicketUse;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Messages that wait to be written; the windows of the session keep it far below.
+const OUTBOX_MAX: usize = 64;
+const COMMANDS_MAX: usize = 16;
+/// The shortest time between two looks at the view: a burst of writes is one look.
+const VIEW_PAUSE: Duration = Duration::from_millis(5);
+/// The longest time between two looks: grants expire without anything being written.
+const VIEW_IDLE: Duration = Duration::from_secs(20);
+/// How long a frame may take to be written before the peer counts as gone.
+const WRITE_MAX: Duration = Duration::from_secs(30);
+
+/// How a session with a stranger begins: with the ticket they gave.
+#[derive(Debug)]
+pub struct Introduction {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// My name for the inviter; theirs for themselves if absent.
+    pub petname: Option<String>,
+    /// Where to say how it went.
+    pub outcome: oneshot::Sender<Outcome>,
+}
+
+/// How an introduction went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Paired.
+    Paired(PersonId),
+    /// The inviter said no.
+    Refused(RefusedBecause),
+    /// The stream ended before an answer.
+    Broken,
+}
+
+/// What is written to a peer: control, or content that the guard cleared. Nothing else fits.
+enum Outgoing {
+    Control(Control),
+    Content(Cleared<Content>),
+}
+
+struct Driver {
+    sync: Sync,
+    session: Session,
+    role: Role,
+    device: DeviceId,
+    introduction: Option<Introduction>,
+    peer: Option<(PersonId, u64)>,
+    outbox: mpsc::Sender<Outgoing>,
+    commands: mpsc::Sender<Command>,
+    status: watch::Sender<Status>,
+    known: watch::Sender<Vec<FeedTip>>,
+    pair: PairView,
+    /// Consent events that the session was last told of.
+    consent_seen: usize,
+    timers: BTreeMap<Timer, Instant>,
+    fault: Option<&'static str>,
+    opened: Instant,
+    counted_out: u64,
+}
+
+/// Runs a session until it ends.
+pub(super) async fn run(
+    sync: Sync,
+    stream: Stream,
+    role: Role,
+    introduction: Option<Introduction>,
+) {
+    let (reader, writer) = stream.stream.split();
+    let (outbox, outgoing) = mpsc::channel(OUTBOX_MAX);
+    let (frames_in, frames) = mpsc::channel(OUTBOX_MAX);
+    let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+    let (written, mut bytes_out) = watch::channel(0_u64);
+    let hello = hello(&sync, introduction.as_ref());
+    let mut driver = Driver {
+        session: Session::new(role, stream.device, hello),
+        device: stream.device,
+        introduction,
+        peer: None,
+        outbox,
+        commands,
+        status: watch::channel(Status::default()).0,
+        known: watch::channel(Vec::new()).0,
+        pair: PairView::default(),
+        consent_seen: 0,
+        timers: BTreeMap::new(),
+        fault: None,
+        opened: Instant::now(),
+        counted_out: 0,
+        role,
+        sync,
+    };
+    let tasks = &driver.sync.0.tasks;
+    let write = tasks.spawn(write_all(writer, outgoing, written));
+    let read = tasks.spawn(read_all(reader, frames_in));
+    let mut wires = Wires {
+        frames,
+        inbox,
+        changes: driver.sync.0.changes.subscribe(),
+        shutdown: driver.sync.0.shutdown.clone(),
+        looked: Instant::now(),
+    };
+    driver.feed(Input::Started).await;
+    while !driver.session.is_closed() {
+        if let Some(input) = wires.next(&mut driver).await {
+            driver.feed(input).await;
+        } else {
+            driver.look().await;
+            wires.looked = Instant::now();
+        }
+        if bytes_out.has_changed().unwrap_or(false) {
+            driver.count_out(*bytes_out.borrow_and_update());
+        }
+    }
+    driver.end();
+    drop(driver);
+    read.abort();
+    if write.await.is_err() {
+        tracing::debug!("the writer was cut off");
+    }
+}
+
+/// Everything that a session waits for.
+struct Wires {
+    frames: mpsc::Receiver<Vec<u8>>,
+    inbox: mpsc::Receiver<Command>,
+    changes: watch::Receiver<u64>,
+    shutdown: CancellationToken,
+    looked: Instant,
+}
+
+impl Wires {
+    /// Waits for the next input; none means that it is time to look at consent and view.
+    async fn next(&mut self, driver: &mut Driver) -> Option<Input> {
+        let timers = driver.timers.iter();
+        let timer = timers
+            .min_by_key(|(_, at)| **at)
+            .map(|(timer, at)| (*timer, *at));
+        let wait = timer.map_or(VIEW_IDLE, |(_, at)| {
+            at.saturating_duration_since(Instant::now())
+        });
+        tokio::select! {
+            () = self.shutdown.cancelled() => Some(driver.say_goodbye().await),
+            frame = self.frames.recv() => Some(driver.receive(frame)),
+            command = self.inbox.recv() => match command {
+                Some(Command::Prove) => Some(Input::ProveAsked),
+                Some(Command::Close) | None => Some(driver.say_goodbye().await),
+            },
+            changed = self.changes.changed() => {
+                if changed.is_err() {
+                    return Some(driver.say_goodbye().await);
+                }
+                tokio::time::sleep(VIEW_PAUSE.saturating_sub(self.looked.elapsed())).await;
+                self.changes.borrow_and_update();
+                None
+            }
+            () = tokio::time::sleep(wait) => {
+                let (timer, _) = timer.filter(|(_, at)| *at <= Instant::now())?;
+                driver.timers.remove(&timer);
+                Some(Input::Fired(timer))
+            }
+        }
+    }
+}
+
+fn hello(sync: &Sync, introduction: Option<&Introduction>) -> Hello {
+    let mut nonce = [0; 16];
+    if let Err(error) = getrandom::fill(&mut nonce) {
+        tracing::error!(%error, "the system gives no randomness");
+    }
+    let mut addresses = sync.0.network.listen();
+    addresses.truncate(protocol::limits::ADDRESSES_MAX);
+    Hello {
+        version_min: VERSION_MIN,
+        version_max: VERSION_MAX,
+        certificate: sync.0.store.owner().certificate.clone(),
+        nonce,
+        alias: sync.0.alias.clone(),
+        addresses,
+        ticket: introduction.map(|introduction| introduction.ticket.secret),
+    }
+}
+
+async fn read_all(mut reader: ReadHalf<Bytes>, frames: mpsc::Sender<Vec<u8>>) {
+    loop {
+        let mut header = [0; FRAME_HEADER_BYTES];
+        if reader.read_exact(&mut header).await.is_err() {
+            return;
+        }
+        let Some(length) = frame_length(header) else {
+            tracing::info!("a peer announced a frame over the limit; the session ends");
+            return;
+        };
+        let mut frame = vec![0; length];
+        if reader.read_exact(&mut frame).await.is_err() || frames.send(frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn write_all(
+    mut writer: WriteHalf<Bytes>,
+    mut outgoing: mpsc::Receiver<Outgoing>,
+    written: watch::Sender<u64>,
+) {
+    while let Some(message) = outgoing.recv().await {
+        let frame = match message {
+            Outgoing::Control(control) => control_frame(&control),
+            Outgoing::Content(content) => content_frame(&content.into_inner()),
+        };
+        let write = async {
+            writer.write_all(&frame).await?;
+            writer.flush().await
+        };
+        match tokio::time::timeout(WRITE_MAX, write).await {
+            Ok(Ok(())) => written.send_modify(|bytes| *bytes += frame.len() as u64),
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+    if let Err(error) = writer.close().await {
+        tracing::debug!(%error, "the stream was gone already");
+    }
+}
+
+impl Driver {
+    async fn send(&self, message: Outgoing) {
+        if self.outbox.send(message).await.is_err() {
+            tracing::debug!("the peer is gone; a message was not sent");
+        }
+    }
+
+    async fn say_goodbye(&self) -> Input {
+        self.send(Outgoing::Control(Control::Bye)).await;
+        Input::Disconnected
+    }
+
+    fn count_out(&mut self, total: u64) {
+        if let Some((person, _)) = self.peer {
+            self.sync
+                .count(person, 0, total.saturating_sub(self.counted_out));
+            self.counted_out = total;
+        }
+    }
+
+    fn receive(&mut self, frame: Option<Vec<u8>>) -> Input {
+        let Some(frame) = frame else {
+            return Input::Disconnected;
+        };
+        if let Some((person, _)) = self.peer {
+            self.sync
+                .count(person, frame.len() as u64 + FRAME_HEADER_BYTES as u64, 0);
+        }
+        match Message::from_frame(&frame) {
+            Ok(Message::Control(message)) => Input::Message(message),
+            Ok(Message::Content(content)) => Input::Content(content),
+            Err(error) => {
+                tracing::info!(%error, "a peer sent bytes that do not read; the session ends");
+                self.fault = Some("bytes that do not read");
+                Input::Disconnected
+            }
+        }
+    }
+
+    /// Gives an input to the session and runs what comes of it, in order.
+    async fn feed(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.session.handle(input, clock::now()) {
+                inputs.extend(self.run(effect).await);
+            }
+        }
+    }
+
+    /// Looks whether consent or the view changed.
+    async fn look(&mut self) {
+        let Some((person, _)) = self.peer else { return };
+        self.look_at_consent(person).await;
+        if self.status.borrow().is_open {
+            let pair = self.block(|sync| pair::load(&sync.0.store, person));
+            if pair.view.summary() != self.pair.view.summary() {
+                self.pair = pair;
+                self.feed(Input::View(Arc::clone(&self.pair.view))).await;
+            }
+        }
+    }
+
+    async fn look_at_consent(&mut self, person: PersonId) {
+        let feeds = self.sync.0.store.consent_frontier(person);
+        let consent = usize::try_from(feeds.values().sum::<u64>()).unwrap_or(usize::MAX);
+        if consent != self.consent_seen {
+            self.consent_seen = consent;
+            self.feed(Input::ConsentChanged).await;
+        }
+    }
+
+    /// Runs blocking work of the store without stopping the other tasks of this thread.
+    fn block<T>(&self, work: impl FnOnce(&Sync) -> T) -> T {
+        tokio::task::block_in_place(|| work(&self.sync))
+    }
+
+    async fn run(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Send(control) => {
+                self.send(Outgoing::Control(control)).await;
+                None
+            }
+            Effect::Admit(hello) => Some(Input::Admission(Box::new(self.admit(&hello)))),
+            Effect::Refused(because) => {
+                self.tell(Outcome::Refused(because));
+                None
+            }
+            Effect::SetTimer(timer, ms) => {
+                self.timers
+                    .insert(timer, Instant::now() + Duration::from_millis(ms));
+                None
+            }
+            Effect::Report(status) => {
+                self.report(status);
+                None
+            }
+            Effect::Close { reason, fault } => {
+                if fault {
+                    self.fault = Some(reason);
+                }
+                tracing::debug!(reason, "a session ends");
+                None
+            }
+            other => {
+                let (person, _) = self.peer?;
+                self.run_for(person, other).await
+            }
+        }
+    }
+
+    /// Runs an effect that needs a peer who was welcomed.
+    async fn run_for(&mut self, person: PersonId, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::LoadFrontier => {
+                let feeds = self.sync.0.store.consent_frontier(person);
+                let tip = |((author, incarnation), next)| FeedTip {
+                    author,
+                    incarnation,
+                    next,
+                };
+                Some(Input::Frontier(feeds.into_iter().map(tip).collect()))
+            }
+            Effect::LoadConsent(tips) => Some(self.load_consent(person, &tips)),
+            Effect::TakeConsent(events) => Some(self.take_consent(person, &events)),
+            Effect::PeerKnows(tips) => {
+                self.known.send_replace(tips);
+                None
+            }
+            Effect::LoadView => {
+                self.pair = self.block(|sync| pair::load(&sync.0.store, person));
+                Some(Input::View(Arc::clone(&self.pair.view)))
+            }
+            Effect::Offer(items) => Some(self.offer(person, &items).await),
+            Effect::Store(content) => Some(self.store(person, &content)),
+            _ => None,
+        }
+    }
+
+    fn load_consent(&mut self, person: PersonId, tips: &[FeedTip]) -> Input {
+        let known = tips
+            .iter()
+            .map(|tip| ((tip.author, tip.incarnation), tip.next))
+            .collect();
+        match self.block(|sync| sync.0.store.consent_beyond(person, &known)) {
+            Ok(events) => Input::ConsentFor(events),
+            Err(error) => Self::fail(&error.to_string()),
+        }
+    }
+
+    fn take_consent(&mut self, person: PersonId, events: &[Vec<u8>]) -> Input {
+        let taken = self.block(|sync| {
+            sync.0
+                .store
+                .transact(clock::now(), |tx| tx.take_consent(person, events))
+        });
+        match taken {
+            Ok(taken) => {
+                for (event, code) in &taken.refused {
+                    tracing::info!(code, "a consent event was refused");
+                    tracing::debug!(%event, "refused");
+                }
+                for grant in &taken.grants {
+                    self.sync
+                        .0
+                        .notices
+                        .send("request.opened", Some(grant.to_string()));
+                }
+                if taken.stored > 0 {
+                    self.sync.changed();
+                }
+                Input::ConsentTaken
+            }
+            Err(error) => Self::fail(&error.to_string()),
+        }
+    }
+
+    async fn offer(&mut self, person: PersonId, items: &[protocol::view::Item]) -> Input {
+        let memberships = Arc::clone(&self.pair.memberships);
+        let reviewed =
+            self.block(|sync| egress::review(&sync.0.store, person, items, &memberships));
+        match reviewed {
+            Ok(review) => {
+                // Vouching for another writer is consent too, and consent goes first.
+                Box::pin(self.look_at_consent(person)).await;
+                let frames = review.frames.len();
+                for frame in review.frames {
+                    self.send(Outgoing::Content(frame)).await;
+                }
+                Input::Offered {
+                    frames,
+                    withheld: review.withheld,
+                }
+            }
+            Err(error) => Self::fail(&error.to_string()),
+        }
+    }
+
+    fn store(&mut self, person: PersonId, content: &Content) -> Input {
+        let taken = self.block(|sync| {
+            sync.0.store.transact(clock::now(), |tx| {
+                tx.take_content(person, &content.events, &content.keys)
+            })
+        });
+        match taken {
+            Ok(taken) => {
+                for memory in &taken.memories {
+                    self.sync
+                        .0
+                        .notices
+                        .send("memory.updated", Some(memory.to_string()));
+                }
+                if taken.stored + taken.members > 0 {
+                    self.sync.changed();
+                }
+                let refused = taken.refused.into_iter().map(|(event, code)| {
+                    tracing::info!(code, "an event was refused");
+                    RefusedEvent {
+                        event,
+                        code: code.to_owned(),
+                    }
+                });
+                Input::Stored {
+                    stored: taken.stored + taken.members,
+                    refused: refused.collect(),
+                }
+            }
+            Err(error) => Self::fail(&error.to_string()),
+        }
+    }
+
+    /// The store failed: ends the session rather than say something that is not so.
+    fn fail(error: &str) -> Input {
+        tracing::error!(error, "the store failed during a session");
+        Input::Disconnected
+    }
+
+    fn report(&mut self, status: Status) {
+        if let Some((person, _)) = self.peer {
+            let was = self.status.borrow().in_sync;
+            if status.in_sync && !was {
+                let did = crdt::identity::did::to_did(&person);
+                self.sync.0.notices.send("sync.done", Some(did));
+            }
+        }
+        self.status.send_replace(status);
+    }
+
+    fn tell(&mut self, outcome: Outcome) {
+        if let Some(introduction) = self.introduction.take()
+            && introduction.outcome.send(outcome).is_err()
+        {
+            tracing::debug!("whoever accepted the ticket has given up");
+        }
+    }
+
+    /// Decides whether the peer is welcome, pairs where a ticket says so, and enters the session.
+    fn admit(&mut self, hello: &Hello) -> Admission {
+        let person = hello.certificate.person;
+        let admitted = self.block(|_| self.is_welcome(hello));
+        match admitted {
+            Ok(None) => {}
+            Ok(Some(because)) => return Admission::Refuse(because),
+            Err(error) => {
+                tracing::error!(error, "the store failed during a greeting");
+                return Admission::Refuse(RefusedBecause::NotPaired);
+            }
+        }
+        let handle = Handle {
+            device: self.device,
+            role: self.role,
+            number: 0,
+            opened: self.opened,
+            commands: self.commands.clone(),
+            status: self.status.subscribe(),
+            known: self.known.subscribe(),
+        };
+        let Some(number) = self.sync.register(person, handle) else {
+            return Admission::Refuse(RefusedBecause::NotPaired);
+        };
+        self.peer = Some((person, number));
+        self.sync.note_error(person, None);
+        let did = crdt::identity::did::to_did(&person);
+        self.sync.0.notices.send("peer.online", Some(did));
+        self.tell(Outcome::Paired(person));
+        Admission::Welcome(person)
+    }
+
+    /// Returns why not, or nothing if the peer is welcome.
+    fn is_welcome(&self, hello: &Hello) -> Result<Option<RefusedBecause>, String> {
+        let store = &self.sync.0.store;
+        let person = hello.certificate.person;
+        let invited = self
+            .introduction
+            .as_ref()
+            .filter(|i| i.ticket.person == person);
+        let (known, paired) =
+            store.read(|state| (state.peers.contains_key(&person), state.is_paired(person)));
+        if person == store.owner().certificate.person || (known && !paired) {
+            return Ok(Some(RefusedBecause::NotPaired));
+        }
+        let result = store.transact::<_, storage::store::StoreError>(clock::now(), |tx| {
+            let mut petname =
+                invited.map(|i| i.petname.clone().unwrap_or_else(|| hello.alias.clone()));
+            if let Some(secret) = hello.ticket.filter(|_| self.role == Role::Responder) {
+                match tx.use_invite(Ticket::secret_hash(&secret), person) {
+                    TicketUse::Accepted(invite) => {
+                        petname = Some(invite.petname.unwrap_or_else(|| hello.alias.clone()));
+                    }
+                    _ if paired => {}
+                    TicketUse::Unknown => return Ok(Some(RefusedBecause::TicketUnknown)),
+                    TicketUse::Used => return Ok(Some(RefusedBecause::TicketUsed)),
+                    TicketUse::Expired => return Ok(Some(RefusedBecause::TicketExpired)),
+                }
+            }
+            if !paired && petname.is_none() {
+                return Ok(Some(RefusedBecause::NotPaired));
+            }
+            let petname = petname.unwrap_or_default();
+            tx.pair(
+                &hello.certificate,
+                &clean(&petname),
+                hello.addresses.clone(),
+            );
+            tx.note_contact(person, self.device, hello.addresses.clone());
+            Ok(None)
+        });
+        result.map_err(|error| error.to_string())
+    }
+
+    fn end(&mut self) {
+        self.tell(Outcome::Broken);
+        if let Some((person, number)) = self.peer {
+            let last = self.status.borrow().clone();
+            self.sync.deregister(person, number, last);
+            let did = crdt::identity::did::to_did(&person);
+            self.sync.0.notices.send("peer.offline", Some(did));
+            if let Some(reason) = self.fault {
+                tracing::info!(reason, "a peer broke the protocol; the session ended");
+                self.sync.note_error(person, Some(reason.to_owned()));
+            }
+        }
+    }
+}
+
+/// A name that a stranger gave itself, made fit to be shown.
+fn clean(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ' '))
+        .take(64)
+        .collect();
+    let name = name.trim();
+    if name.is_empty() {
+        "someone".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
