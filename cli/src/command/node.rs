@@ -1,0 +1,68 @@
+//! `node`: facts of the node, and waiting until it is ready.
+
+use super::status;
+use crate::client::Client;
+use crate::error::CommandError;
+use crate::report::Report;
+use protocol::api::status::NodeStatus;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// How long to wait between two looks.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Show the node
+    Info,
+    /// Wait until the node is ready; exit 7 if that takes too long
+    Wait {
+        /// What to wait for
+        #[arg(long = "for", value_parser = ["ready"], default_value = "ready")]
+        event: String,
+    },
+}
+
+/// Does what the verb says.
+pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> {
+    match &args.verb {
+        Verb::Info => {
+            let node: NodeStatus = client.get(&["v1", "node"], &[])?;
+            Ok(Report::new("node.info", &node)
+                .text(status::text(&node))
+                .ids([node.person]))
+        }
+        Verb::Wait { event } => wait(client, event),
+    }
+}
+
+/// Asks again and again: the node may be about to start, so being unreachable is no end.
+fn wait(client: &Client, event: &str) -> Result<Report, CommandError> {
+    let start = Instant::now();
+    let patience = client.patience();
+    loop {
+        match client.is_ok(&["readyz"]) {
+            Ok(true) => break,
+            Ok(false) | Err(CommandError::Unreachable { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        if start.elapsed() + POLL > patience {
+            let what = format!("Waiting until the node is {event}");
+            return Err(CommandError::TimedOut {
+                what,
+                after: patience,
+            });
+        }
+        std::thread::sleep(POLL);
+    }
+    let waited_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let fields = json!({"state": event, "waited_ms": waited_ms});
+    Ok(Report::new("node.wait", &fields).confirmation(format!("✓ The node is {event}\n")))
+}

@@ -1,0 +1,123 @@
+//! `search`: memories by words and meaning.
+
+use crate::client::Client;
+use crate::error::CommandError;
+use crate::report::Report;
+use crate::ui::text::{one_line, short};
+use protocol::api::search::{Hit, SearchRequest, SearchResponse};
+use std::fmt::Write as _;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Words, "phrases in quotes", beginnings*
+    query: String,
+    /// Search inside this selector only
+    selector: Option<String>,
+    /// Search by words, by meaning, or both
+    #[arg(long, value_parser = ["hybrid", "text", "vector"])]
+    mode: Option<String>,
+    /// Show at most this many
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Tell the scores of each hit too
+    #[arg(long)]
+    explain: bool,
+}
+
+/// Searches.
+pub(crate) fn run(client: &Client, args: Args) -> Result<Report, CommandError> {
+    let Args {
+        query,
+        selector,
+        mode,
+        limit,
+        explain,
+    } = args;
+    let request = SearchRequest {
+        query,
+        selector,
+        mode,
+        limit,
+    };
+    let response: SearchResponse = client.post(&["v1", "search"], &request)?;
+    let text = text(&response, explain);
+    let report = Report::new("search", &response).text(text);
+    Ok(report.ids(response.hits.into_iter().map(|hit| hit.id)))
+}
+
+fn text(response: &SearchResponse, explain: bool) -> String {
+    if response.hits.is_empty() {
+        return "Nothing found.\n".to_owned();
+    }
+    let hits = response.hits.iter().map(|hit| entry(hit, explain));
+    let mut text: String = hits.collect();
+    if response.vector_lag > 0 {
+        let line = format!(
+            "(search by meaning is {} events behind)\n",
+            response.vector_lag
+        );
+        text += &line;
+    }
+    text
+}
+
+fn entry(hit: &Hit, explain: bool) -> String {
+    let from = if hit.from == "me" {
+        String::new()
+    } else {
+        format!("  from {}", hit.from)
+    };
+    let mut text = format!("{}  {}{from}\n", short(&hit.id), one_line(&hit.title, 70));
+    let snippet = one_line(&hit.snippet, 200);
+    writeln!(text, "              {snippet}").expect("writing to a string does not fail");
+    if explain {
+        let part = |name: &str, score: Option<f32>| {
+            score.map_or_else(String::new, |score| format!("  {name} {score:.3}"))
+        };
+        let (words, meaning) = (part("text", hit.why.text), part("vector", hit.why.vector));
+        let (by, score, terms) = (&hit.why.matched_by, hit.score, hit.why.terms.join(" "));
+        writeln!(
+            text,
+            "              score {score:.3}{words}{meaning}  by {by}  {terms}"
+        )
+        .expect("writing to a string does not fail");
+    } else {
+        let (by, terms) = (&hit.why.matched_by, hit.why.terms.join(" "));
+        writeln!(text, "              why: {by} {terms}")
+            .expect("writing to a string does not fail");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::api::search::Why;
+
+    #[test]
+    fn hits_tell_where_they_are_from_and_why() {
+        let why = Why {
+            text: Some(2.0),
+            vector: None,
+            terms: vec!["milk".into()],
+            matched_by: "exact".into(),
+        };
+        let hit = Hit {
+            id: "a".repeat(52),
+            title: "Shop".into(),
+            snippet: "buy\nmilk".into(),
+            highlights: vec![],
+            score: 0.5,
+            from: "bob".into(),
+            why,
+        };
+        let expect = "aaaaaaaaaaaa  Shop  from bob\n              buy milk\n";
+        assert_eq!(
+            entry(&hit, false),
+            format!("{expect}              why: exact milk\n")
+        );
+        let explained = "              score 0.500  text 2.000  by exact  milk\n";
+        assert_eq!(entry(&hit, true), format!("{expect}{explained}"));
+    }
+}

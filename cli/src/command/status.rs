@@ -1,0 +1,112 @@
+//! `status`: how the node is, at a glance.
+
+use crate::client::Client;
+use crate::error::CommandError;
+use crate::report::Report;
+use crate::ui::text::short;
+use protocol::api::status::NodeStatus;
+use std::fmt::Write as _;
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Asks the node how it is.
+pub(crate) fn run(client: &Client, _: &Args) -> Result<Report, CommandError> {
+    let node: NodeStatus = client.get(&["v1", "node"], &[])?;
+    Ok(Report::new("status", &node)
+        .text(text(&node))
+        .ids([node.person]))
+}
+
+/// Returns the status as lines.
+pub(crate) fn text(node: &NodeStatus) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: &str| {
+        writeln!(text, "{label:<14}{value}").expect("writing to a string does not fail");
+    };
+    line("brain", &format!("{:?}  {}", node.alias, node.person));
+    line("words", &node.words);
+    line("device", &short(&node.device));
+    line(
+        "version",
+        &format!("{}, up {}", node.version, age(node.uptime_s)),
+    );
+    for need in &node.needs_you {
+        line("! needs you", need);
+    }
+    line(
+        "memories",
+        &format!("{} ({} forgotten)", node.memories, node.forgotten),
+    );
+    line("store", &node.store);
+    let behind = |lag: u64| {
+        if lag == 0 {
+            "up to date".into()
+        } else {
+            format!("{lag} behind")
+        }
+    };
+    for projection in &node.projections {
+        line(
+            "index",
+            &format!("{}: {}", projection.name, behind(projection.lag)),
+        );
+    }
+    line("api", &node.api.join("  "));
+    line("network", &node.network.listen.join("  "));
+    line("home", &node.home);
+    text
+}
+
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::api::status::{Network, Projection};
+
+    #[test]
+    fn the_status_names_what_waits_and_what_is_behind() {
+        let node = NodeStatus {
+            person: "did:key:z6Mk".into(),
+            words: "amber river kite moss".into(),
+            device: "a".repeat(52),
+            alias: "ana".into(),
+            version: "0.1.0".into(),
+            memories: 3,
+            forgotten: 1,
+            api: vec!["unix:/x".into(), "http://127.0.0.1:1".into()],
+            network: Network {
+                listen: vec!["/ip4/127.0.0.1".into()],
+            },
+            projections: vec![Projection {
+                name: "text".into(),
+                cursor: 4,
+                lag: 2,
+            }],
+            needs_you: vec!["1 request waits".into()],
+            store: "ok".into(),
+            uptime_s: 7_200,
+            home: "/h".into(),
+        };
+        let text = text(&node);
+        for line in [
+            "brain         \"ana\"  did:key:z6Mk",
+            "version       0.1.0, up 2 h",
+            "! needs you   1 request waits",
+            "memories      3 (1 forgotten)",
+            "index         text: 2 behind",
+            "api           unix:/x  http://127.0.0.1:1",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+        }
+    }
+}
