@@ -1,0 +1,283 @@
+//! The driver of one session: runs its effects on a store, the way the daemon does.
+//!
+//! ```text
+//! frame in -> Session::handle -> effects, each answered before the next -> frames out
+//! ```
+//!
+//! Invariant: consent that a disclosure made new goes out before the content, and content goes out
+//! only after its ledger entry is durable.
+
+use crate::node::{Node, Reference};
+use crdt::event::Signed;
+use crdt::id::{EventId, GrantId, MemoryId, PersonId};
+use crdt::time::Timestamp;
+use protocol::limits::{FRAME_BYTES_TARGET, FRAME_EVENTS_MAX};
+use protocol::session::{Admission, Effect, Input, Role, Session, Timer};
+use protocol::view::Item;
+use protocol::wire::content::Content;
+use protocol::wire::control::{FeedTip, Hello, RefusedBecause, RefusedEvent};
+use protocol::wire::{FRAME_HEADER_BYTES, Message, content_frame, control_frame};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use storage::store::query::Frontier;
+use storage::tx::Disclosure;
+
+/// What left a node under one decision of the guard.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Sent {
+    pub(crate) person: PersonId,
+    pub(crate) memory: MemoryId,
+    pub(crate) events: Vec<EventId>,
+}
+
+/// One side of a connection.
+pub(crate) struct End {
+    pub(crate) session: Session,
+    pub(crate) peer: PersonId,
+    /// Frames to be put on the wire.
+    pub(crate) out: Vec<Vec<u8>>,
+    pub(crate) timers: BTreeMap<Timer, Timestamp>,
+    pub(crate) closed: Option<(&'static str, bool)>,
+    /// Whether the store took something in that other sessions should know of.
+    pub(crate) changed: bool,
+    /// Content that left, as it was decided.
+    pub(crate) sent: Vec<Content>,
+    pub(crate) disclosed: Vec<Sent>,
+    index: BTreeMap<[u8; 32], Reference>,
+    consent: Frontier,
+}
+
+/// Returns what a node says when it greets.
+pub(crate) fn hello(node: &Node, nonce: u8) -> Hello {
+    Hello {
+        version_min: 1,
+        version_max: 1,
+        certificate: node.certificate.clone(),
+        nonce: [nonce; 16],
+        alias: "node".to_owned(),
+        addresses: Vec::new(),
+        ticket: None,
+    }
+}
+
+impl End {
+    pub(crate) fn new(role: Role, node: &Node, peer: &Node, nonce: u8) -> Self {
+        Self {
+            session: Session::new(role, peer.certificate.device, hello(node, nonce)),
+            peer: peer.person(),
+            out: Vec::new(),
+            timers: BTreeMap::new(),
+            closed: None,
+            changed: false,
+            sent: Vec::new(),
+            disclosed: Vec::new(),
+            index: BTreeMap::new(),
+            consent: node.store().consent_frontier(peer.person()),
+        }
+    }
+
+    /// Takes in a frame.
+    pub(crate) fn receive(&mut self, node: &Node, frame: &[u8], now: Timestamp) {
+        let bytes = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
+        let input = match Message::from_frame(bytes).expect("frames of our own read") {
+            Message::Control(control) => Input::Message(control),
+            Message::Content(content) => Input::Content(content),
+        };
+        self.handle(node, input, now);
+    }
+
+    /// Tells the session what changed in the store: consent first.
+    pub(crate) fn refresh(&mut self, node: &Node, now: Timestamp) {
+        self.tell_consent(node, now);
+        self.load_view(node, now);
+    }
+
+    fn tell_consent(&mut self, node: &Node, now: Timestamp) {
+        let known = node.store().consent_frontier(self.peer);
+        if known != self.consent {
+            self.consent = known;
+            self.handle(node, Input::ConsentChanged, now);
+        }
+    }
+
+    /// Fires the timers that are due.
+    pub(crate) fn tick(&mut self, node: &Node, now: Timestamp) {
+        let due: Vec<Timer> = self
+            .timers
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(timer, _)| *timer)
+            .collect();
+        for timer in due {
+            self.timers.remove(&timer);
+            self.handle(node, Input::Fired(timer), now);
+        }
+    }
+
+    /// Hands an input to the session and runs what follows, depth first: an effect is answered,
+    /// and the answer's effects are run, before the next effect.
+    pub(crate) fn handle(&mut self, node: &Node, input: Input, now: Timestamp) {
+        let mut effects: VecDeque<Effect> = self.session.handle(input, now).into();
+        while let Some(effect) = effects.pop_front() {
+            self.run(node, effect, now);
+        }
+    }
+
+    fn run(&mut self, node: &Node, effect: Effect, now: Timestamp) {
+        match effect {
+            Effect::Send(control) => self.out.push(control_frame(&control)),
+            Effect::Admit(hello) => {
+                let person = hello.certificate.person;
+                let is_paired = node.store().read(|state| state.is_paired(person));
+                let admission = if is_paired && person == self.peer {
+                    Admission::Welcome(person)
+                } else {
+                    Admission::Refuse(RefusedBecause::NotPaired)
+                };
+                self.timers.remove(&Timer::Greeting);
+                self.handle(node, Input::Admission(Box::new(admission)), now);
+            }
+            Effect::LoadFrontier => {
+                let tips = tips(&node.store().consent_frontier(self.peer));
+                self.handle(node, Input::Frontier(tips), now);
+            }
+            Effect::LoadConsent(tips) => {
+                let known = tips
+                    .iter()
+                    .map(|tip| ((tip.author, tip.incarnation), tip.next));
+                let events = node.store().consent_beyond(self.peer, &known.collect());
+                self.handle(node, Input::ConsentFor(events.expect("consent reads")), now);
+            }
+            Effect::TakeConsent(events) => {
+                let peer = self.peer;
+                let taken = node.transact(now, |tx| tx.take_consent(peer, &events));
+                self.changed |= taken.stored > 0;
+                self.consent = node.store().consent_frontier(peer);
+                self.handle(node, Input::ConsentTaken, now);
+            }
+            Effect::LoadView => self.load_view(node, now),
+            Effect::Offer(items) => self.offer(node, &items, now),
+            Effect::Store(content) => self.store(node, &content, now),
+            Effect::SetTimer(timer, after) => {
+                self.timers.insert(timer, now.plus_ms(after));
+            }
+            Effect::Close { reason, fault } => self.closed = Some((reason, fault)),
+            Effect::Refused(_) | Effect::PeerKnows(_) | Effect::Report(_) => {}
+        }
+    }
+
+    fn load_view(&mut self, node: &Node, now: Timestamp) {
+        let (view, index) = node.view(self.peer, now);
+        self.index.extend(index);
+        self.handle(node, Input::View(Arc::new(view)), now);
+    }
+
+    fn offer(&mut self, node: &Node, items: &[Item], now: Timestamp) {
+        let (mut events, mut members) = (Vec::new(), Vec::<(GrantId, MemoryId)>::new());
+        for item in items {
+            match self.index.get(&item.id) {
+                Some(Reference::Event(event)) => events.push(*event),
+                Some(Reference::Member(grant, memory)) => members.push((*grant, *memory)),
+                None => panic!("an item was offered that was never in the view"),
+            }
+        }
+        let (peer, head) = (self.peer, node.store().read(|state| state.head));
+        let disclosure = node
+            .store()
+            .transact(now, |tx| tx.disclose(peer, &events, &members))
+            .expect("the guard decides");
+        self.changed |= node.store().read(|state| state.head) != head;
+        self.tell_consent(node, now);
+        let frames = frames(&disclosure);
+        for frame in &frames {
+            self.out.push(content_frame(frame));
+        }
+        self.disclosed.extend(sent(peer, &frames));
+        let count = frames.len();
+        self.sent.extend(frames);
+        let withheld = disclosure.withheld;
+        self.handle(
+            node,
+            Input::Offered {
+                frames: count,
+                withheld,
+            },
+            now,
+        );
+    }
+
+    fn store(&mut self, node: &Node, content: &Content, now: Timestamp) {
+        let peer = self.peer;
+        let taken = node.transact(now, |tx| {
+            tx.take_content(peer, &content.events, &content.keys)
+        });
+        self.changed |= taken.stored + taken.members > 0;
+        let refused = taken.refused.into_iter().map(|(event, code)| RefusedEvent {
+            event,
+            code: code.to_owned(),
+        });
+        let (stored, refused) = (taken.stored + taken.members, refused.collect());
+        self.handle(node, Input::Stored { stored, refused }, now);
+    }
+}
+
+fn tips(frontier: &Frontier) -> Vec<FeedTip> {
+    let tip = |(&(author, incarnation), &next)| FeedTip {
+        author,
+        incarnation,
+        next,
+    };
+    frontier.iter().map(tip).collect()
+}
+
+/// Packs what was disclosed into frames: the keys of a memory go with or before its events.
+pub(crate) fn frames(disclosure: &Disclosure) -> Vec<Content> {
+    let mut frames = Vec::new();
+    let mut frame = Content::default();
+    let mut bytes = 0;
+    for memory in &disclosure.memories {
+        for key in &memory.keys {
+            if frame.keys.len() == 4 * FRAME_EVENTS_MAX {
+                frames.push(std::mem::take(&mut frame));
+                bytes = 0;
+            }
+            bytes += key.sealed.len();
+            frame.keys.push(key.clone());
+        }
+        for (_, event) in &memory.events {
+            let is_full = frame.events.len() == FRAME_EVENTS_MAX
+                || (!frame.events.is_empty() && bytes + event.len() > FRAME_BYTES_TARGET);
+            if is_full {
+                frames.push(std::mem::take(&mut frame));
+                bytes = 0;
+            }
+            bytes += event.len();
+            frame.events.push(event.clone());
+        }
+    }
+    if frame != Content::default() {
+        frames.push(frame);
+    }
+    frames
+}
+
+/// Reads from frames what left of each memory.
+fn sent(person: PersonId, frames: &[Content]) -> Vec<Sent> {
+    let mut by_memory: BTreeMap<MemoryId, Vec<EventId>> = BTreeMap::new();
+    for frame in frames {
+        for key in &frame.keys {
+            by_memory.entry(key.memory).or_default();
+        }
+        for bytes in &frame.events {
+            let event = Signed::from_bytes(bytes).expect("events of our own read");
+            let memory = event.memory().expect("content is about memories");
+            by_memory.entry(memory).or_default().push(event.id());
+        }
+    }
+    let sent = by_memory.into_iter().map(|(memory, events)| Sent {
+        person,
+        memory,
+        events,
+    });
+    sent.collect()
+}

@@ -1,0 +1,18 @@
+//! Simulated nodes: real stores and real sessions, virtual time, a seeded scheduler.
+//!
+//! No sockets, no threads, no clock. What is not here: the daemon around it.
+//!
+//! ```text
+//! world (seed) -> local actions -> node (Store) <- driver (Session) <- frames <- other nodes
+//!                                      oracle looks at every frame and at the end
+//! ```
+//!
+//! `SEED=n` replays one run, `SCALE=n` makes n times as many. Ids and keys are drawn anew in every
+//! run, so what depends on their order may differ between two runs of a seed.
+
+mod driver;
+mod node;
+mod oracle;
+mod runs;
+mod wired;
+mod world;

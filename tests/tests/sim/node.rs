@@ -1,0 +1,241 @@
+//! A node without a network: a person, a device and a store in memory.
+
+use crdt::codec::Canonical as _;
+use crdt::grant::{Access, History, Terms};
+use crdt::id::{EventId, GrantId, MemoryId, PersonId};
+use crdt::identity::{DeviceCertificate, DeviceKey, PersonKey};
+use crdt::memory::{Content, Edit, MemoryKind};
+use crdt::sidecar::SidecarPatch;
+use crdt::time::{Hybrid, Timestamp};
+use protocol::view::{Item, View, membership_id};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use storage::cipher::MasterKey;
+use storage::kv::memory::{MemoryDisk, MemoryStore};
+use storage::kv::sealed::{OpaqueKey, Sealed};
+use storage::records::Facts;
+use storage::store::{Owner, Store, StoreError};
+use storage::tx::{EditOutcome, MemoryEdit, ShareError, Tx, WriteError};
+
+/// What an item of a view stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reference {
+    Event(EventId),
+    Member(GrantId, MemoryId),
+}
+
+pub(crate) struct Node {
+    store: Option<Store>,
+    master: MasterKey,
+    disk: MemoryDisk,
+    folder: tempfile::TempDir,
+    seed: [u8; 32],
+    pub(crate) certificate: DeviceCertificate,
+}
+
+/// Returns a folder that lives in memory where there is such a place.
+fn folder() -> tempfile::TempDir {
+    let in_memory = std::path::Path::new("/dev/shm");
+    let folder = tempfile::tempdir_in(in_memory).or_else(|_| tempfile::tempdir());
+    folder.expect("a folder")
+}
+
+impl Node {
+    pub(crate) fn new(number: u8, now: Timestamp) -> Self {
+        let person = PersonKey::from_seed(&[number.wrapping_mul(2) + 101; 32]);
+        let seed = [number.wrapping_mul(2) + 102; 32];
+        let certificate = person.certify(&DeviceKey::from_seed(&seed), now);
+        let mut node = Self {
+            store: None,
+            master: MasterKey::generate().expect("randomness"),
+            disk: MemoryDisk::new(),
+            folder: folder(),
+            seed,
+            certificate,
+        };
+        node.open(now);
+        node
+    }
+
+    fn open(&mut self, now: Timestamp) {
+        let inner = MemoryStore::open(&self.disk).expect("a store in memory");
+        let kv = Arc::new(Sealed::new(Arc::new(inner), &self.master));
+        let owner = Owner {
+            certificate: self.certificate.clone(),
+            device: DeviceKey::from_seed(&self.seed),
+        };
+        let opaque = OpaqueKey::new(&self.master);
+        let model = ("none", 4);
+        let store = Store::open(kv, opaque, owner, self.folder.path(), model, now);
+        self.store = Some(store.expect("the store opens"));
+    }
+
+    /// Closes the store and opens it again, as a restart does.
+    pub(crate) fn reopen(&mut self, now: Timestamp) {
+        self.store = None;
+        self.open(now);
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.store.as_ref().expect("the store is open")
+    }
+    pub(crate) fn device(&self) -> DeviceKey {
+        DeviceKey::from_seed(&self.seed)
+    }
+    pub(crate) fn person(&self) -> PersonId {
+        self.certificate.person
+    }
+    pub(crate) fn content(&self, memory: MemoryId) -> Option<Content> {
+        self.store().content(memory).expect("content reads")
+    }
+    pub(crate) fn facts(&self, memory: MemoryId) -> Option<Facts> {
+        self.store()
+            .read(|state| state.memories.get(&memory).cloned())
+    }
+
+    pub(crate) fn transact<T>(
+        &self,
+        now: Timestamp,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> T {
+        self.store()
+            .transact(now, f)
+            .expect("the transaction commits")
+    }
+
+    pub(crate) fn pair(&self, other: &Self, now: Timestamp) {
+        let name = format!("p{}", other.seed.first().copied().unwrap_or_default());
+        self.transact(now, |tx| {
+            tx.pair(&other.certificate, &name, Vec::new());
+            Ok(())
+        });
+    }
+
+    pub(crate) fn create(&self, now: Timestamp, body: &str, tags: &[&str]) -> MemoryId {
+        let mut content = Content::new(MemoryKind::Note, now);
+        "title".clone_into(&mut content.title);
+        body.clone_into(&mut content.body);
+        content.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        self.store()
+            .transact(now, |tx| tx.create(&content, &SidecarPatch::default()))
+            .expect("the memory is kept")
+    }
+
+    pub(crate) fn edit(
+        &self,
+        now: Timestamp,
+        memory: MemoryId,
+        content: Edit,
+    ) -> Result<EditOutcome, WriteError> {
+        let edit = MemoryEdit {
+            content,
+            ..MemoryEdit::default()
+        };
+        self.store().transact(now, |tx| tx.edit(memory, &edit))
+    }
+
+    pub(crate) fn label(&self, now: Timestamp, memory: MemoryId, sidecar: SidecarPatch) {
+        let edit = MemoryEdit {
+            sidecar,
+            ..MemoryEdit::default()
+        };
+        self.store()
+            .transact(now, |tx| tx.edit(memory, &edit))
+            .expect("labels are one's own");
+    }
+
+    pub(crate) fn offer(
+        &self,
+        now: Timestamp,
+        to: PersonId,
+        selector: &str,
+        access: Access,
+        expires: Option<Timestamp>,
+    ) -> GrantId {
+        let terms = Terms {
+            access,
+            expires,
+            purpose: "a test".to_owned(),
+            reshare: false,
+            history: History::Full,
+        };
+        self.store()
+            .transact(now, |tx| tx.offer(to, selector.to_owned(), terms))
+            .expect("the offer is made")
+    }
+
+    pub(crate) fn answer(
+        &self,
+        now: Timestamp,
+        grant: GrantId,
+        accept: bool,
+    ) -> Result<(), ShareError> {
+        self.store().transact(now, |tx| tx.answer(grant, accept))
+    }
+
+    pub(crate) fn revoke(&self, now: Timestamp, grant: GrantId) -> Result<u32, ShareError> {
+        self.store()
+            .transact(now, |tx| tx.revoke(grant, String::new()))
+    }
+
+    /// Lists the view that this node and a peer share.
+    pub(crate) fn view(
+        &self,
+        peer: PersonId,
+        now: Timestamp,
+    ) -> (View, BTreeMap<[u8; 32], Reference>) {
+        let mut items = Vec::new();
+        let mut known = BTreeMap::new();
+        let mut events = 0;
+        self.store().read(|state| {
+            state.pair_view(peer, now, &mut |facts, grants| {
+                let root = facts.events.first().map_or(Hybrid(0), |event| event.0);
+                for (time, event) in &facts.events {
+                    let (time, id) = (time.0, event.0);
+                    items.push(Item { time, id });
+                    known.insert(id, Reference::Event(*event));
+                    events += 1;
+                }
+                for grant in grants {
+                    let (time, id) = (root.0, membership_id(*grant, facts.id));
+                    items.push(Item { time, id });
+                    known.insert(id, Reference::Member(*grant, facts.id));
+                }
+            });
+        });
+        (View::new(items, events), known)
+    }
+
+    /// Everything that a rebuild or a restart must give again.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.store().read(|state| Snapshot {
+            head: state.head,
+            rotation: state.rotation,
+            memories: state.memories.clone(),
+            slots: state.slots.clone(),
+            sources: state.sources.clone(),
+            members: format!("{:?}", state.members),
+            authority: format!("{:?}", state.authority),
+            peers: state.peers.keys().copied().collect(),
+            contents: BTreeMap::new(),
+        });
+        for memory in snapshot.memories.keys() {
+            let content = self.content(*memory).map(|content| content.to_bytes());
+            snapshot.contents.insert(*memory, content);
+        }
+        snapshot
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    head: u64,
+    rotation: u32,
+    memories: BTreeMap<MemoryId, Facts>,
+    slots: BTreeMap<u64, MemoryId>,
+    sources: BTreeMap<String, MemoryId>,
+    members: String,
+    authority: String,
+    peers: BTreeSet<PersonId>,
+    contents: BTreeMap<MemoryId, Option<Vec<u8>>>,
+}

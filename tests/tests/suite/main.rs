@@ -1,0 +1,26 @@
+//! The suite over whole nodes: real processes, real sockets, promises looked at from outside.
+//!
+//! ```text
+//! couple   two paired nodes, ana and bob, and the ways to ask them
+//! sharing  a view arrives, follows, merges, is in the ledger, and ends with its grant
+//! crash    kill -9 at seeded moments loses nothing that was acknowledged
+//! verbs    every verb of every surface that changes a memory reaches the other node
+//! ```
+//!
+//! `SCALE=n` makes n times as many crashes, `SEED=n` chooses their moments. What is not here:
+//! interleavings in virtual time, which are in `tests/tests/sim`.
+
+mod couple;
+mod crash;
+mod http;
+mod sharing;
+mod verbs;
+
+/// Returns a number that the environment gives to the test.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "scale and seed are given to the test, not to a program of ours"
+)]
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
