@@ -5,6 +5,7 @@
 
 mod dialer;
 mod driver;
+mod frames;
 mod pair;
 
 pub use dialer::run as run_dialer;

@@ -7,22 +7,19 @@
 //! Reading, writing and thinking are separate: a writer task owns the sending half, so a slow
 //! peer never stops this side from reading.
 
+use super::frames::{Outgoing, read_all, write_all};
 use super::pair::{self, PairView};
 use super::{Command, Handle, Sync};
 use crate::clock;
-use crate::egress::{self, Cleared};
-use crate::net::{Bytes, Stream};
+use crate::egress;
+use crate::net::Stream;
 use crdt::id::{DeviceId, PersonId};
-use futures::io::{ReadHalf, WriteHalf};
-use futures::{AsyncReadExt as _, AsyncWriteExt as _};
+use futures::AsyncReadExt as _;
 use protocol::session::{Admission, Effect, Input, Role, Session, Status, Timer};
 use protocol::ticket::Ticket;
 use protocol::wire::content::Content;
 use protocol::wire::control::{Control, FeedTip, Hello, RefusedBecause, RefusedEvent};
-use protocol::wire::{
-    FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN, content_frame, control_frame,
-    frame_length,
-};
+use protocol::wire::{FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,8 +34,6 @@ const COMMANDS_MAX: usize = 16;
 const VIEW_PAUSE: Duration = Duration::from_millis(5);
 /// The longest time between two looks: grants expire without anything being written.
 const VIEW_IDLE: Duration = Duration::from_secs(20);
-/// How long a frame may take to be written before the peer counts as gone.
-const WRITE_MAX: Duration = Duration::from_secs(30);
 
 /// How a session with a stranger begins: with the ticket they gave.
 #[derive(Debug)]
@@ -60,12 +55,6 @@ pub enum Outcome {
     Refused(RefusedBecause),
     /// The stream ended before an answer.
     Broken,
-}
-
-/// What is written to a peer: control, or content that the guard cleared. Nothing else fits.
-enum Outgoing {
-    Control(Control),
-    Content(Cleared<Content>),
 }
 
 struct Driver {
@@ -207,47 +196,6 @@ fn hello(sync: &Sync, introduction: Option<&Introduction>) -> Hello {
         alias: sync.0.alias.clone(),
         addresses,
         ticket: introduction.map(|introduction| introduction.ticket.secret),
-    }
-}
-
-async fn read_all(mut reader: ReadHalf<Bytes>, frames: mpsc::Sender<Vec<u8>>) {
-    loop {
-        let mut header = [0; FRAME_HEADER_BYTES];
-        if reader.read_exact(&mut header).await.is_err() {
-            return;
-        }
-        let Some(length) = frame_length(header) else {
-            tracing::info!("a peer announced a frame over the limit; the session ends");
-            return;
-        };
-        let mut frame = vec![0; length];
-        if reader.read_exact(&mut frame).await.is_err() || frames.send(frame).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn write_all(
-    mut writer: WriteHalf<Bytes>,
-    mut outgoing: mpsc::Receiver<Outgoing>,
-    written: watch::Sender<u64>,
-) {
-    while let Some(message) = outgoing.recv().await {
-        let frame = match message {
-            Outgoing::Control(control) => control_frame(&control),
-            Outgoing::Content(content) => content_frame(&content.into_inner()),
-        };
-        let write = async {
-            writer.write_all(&frame).await?;
-            writer.flush().await
-        };
-        match tokio::time::timeout(WRITE_MAX, write).await {
-            Ok(Ok(())) => written.send_modify(|bytes| *bytes += frame.len() as u64),
-            Ok(Err(_)) | Err(_) => return,
-        }
-    }
-    if let Err(error) = writer.close().await {
-        tracing::debug!(%error, "the stream was gone already");
     }
 }
 
