@@ -78,6 +78,8 @@ kinds! {
     Device = 16,
     /// Retires a device.
     Retirement = 17,
+    /// Changes a circle of the author's.
+    Circle = 19,
     /// Offers a grant.
     Offer = 32,
     /// Accepts a grant.
@@ -92,6 +94,8 @@ kinds! {
     Scope = 37,
     /// Vouches for someone else's device as a writer of the owner's memories.
     Writer = 38,
+    /// Moves the end of a grant.
+    Renewal = 39,
 }
 
 impl Kind {

@@ -7,6 +7,7 @@
 //! Start at [`authority::Authority`], the pure fold of consent events into who holds what.
 
 pub mod authority;
+pub mod circle;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer};
 use crate::time::Timestamp;
@@ -60,6 +61,8 @@ pub struct Terms {
     pub access: Access,
     /// When it ends by itself.
     pub expires: Option<Timestamp>,
+    /// How long each renewal of a lease lasts, in milliseconds; none if the end is fixed.
+    pub lease_ms: Option<u64>,
     /// What it is for, in the owner's words.
     pub purpose: String,
     /// Whether the grantee may pass it on. A signal, not a lock.
@@ -68,10 +71,33 @@ pub struct Terms {
     pub history: History,
 }
 
+impl Terms {
+    /// Returns plain terms: no end, no purpose, no re-share, the whole history.
+    pub fn of(access: Access) -> Self {
+        Self {
+            access,
+            expires: None,
+            lease_ms: None,
+            purpose: String::new(),
+            reshare: false,
+            history: History::Full,
+        }
+    }
+    /// Tells whether these terms give nothing that `other` does not give, whatever their ends:
+    /// the owner may move the end of a grant without asking.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.access <= other.access
+            && self.purpose == other.purpose
+            && self.reshare <= other.reshare
+            && self.history >= other.history
+    }
+}
+
 impl Canonical for Terms {
     fn encode(&self, out: &mut Writer) {
         out.u8(self.access as u8);
         out.option(self.expires.as_ref(), |out, time| time.encode(out));
+        out.option(self.lease_ms.as_ref(), |out, ms| out.u64(*ms));
         out.text(&self.purpose);
         out.bool(self.reshare);
         out.u8(self.history as u8);
@@ -90,6 +116,7 @@ impl Canonical for Terms {
                 }
             },
             expires: input.option("expiry", Timestamp::decode)?,
+            lease_ms: input.option("lease", |input| input.u64("lease"))?,
             purpose: input.text(PURPOSE_BYTES_MAX, "purpose")?,
             reshare: input.bool("reshare")?,
             history: match input.u8("history")? {

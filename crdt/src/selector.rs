@@ -150,6 +150,18 @@ impl Selector {
         }
     }
 
+    /// Tells whether it says everything that `other` says, and perhaps more, so that it selects
+    /// nothing that `other` does not. Compares what is written, so it may miss a case.
+    pub fn narrows(&self, other: &Self) -> bool {
+        let parts = |selector: &Self| match selector {
+            Self::And(parts) => parts.clone(),
+            Self::All => Vec::new(),
+            one => vec![one.clone()],
+        };
+        let mine = parts(self);
+        parts(other).iter().all(|part| mine.contains(part))
+    }
+
     /// Tells whether only negations hold it back: it would select what nobody labelled.
     pub fn is_open_ended(&self) -> bool {
         match self {

@@ -10,14 +10,17 @@
 //! Invariant: nothing is appended that is not [`Verified`](crdt::event::admit::Verified); a refused event stages nothing.
 
 mod append;
+mod circle;
 mod disclose;
 mod edit;
+mod lease;
 mod peers;
 mod project;
 mod share;
 mod take;
 
 pub use append::AppendError;
+pub use circle::Followed;
 pub use disclose::{DisclosedMemory, Disclosure};
 pub use edit::{EditOutcome, MemoryEdit, WriteError};
 pub use peers::TicketUse;

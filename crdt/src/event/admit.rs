@@ -11,7 +11,8 @@
 //! Invariant: the answer depends on the set of events that are known, never on a clock.
 
 use crate::codec::{Canonical as _, DecodeError};
-use crate::event::body::{Answer, Keys, Offer, Revocation, Scope, Vouch};
+use crate::event::body::circle::CircleChange;
+use crate::event::body::{Answer, Keys, Offer, Renewal, Revocation, Scope, Vouch};
 use crate::event::{Event, Feed, Header, Incarnation, Kind, Signed};
 use crate::grant::authority::{Authority, Permit};
 use crate::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
@@ -191,7 +192,7 @@ fn check_shape(header: &Header) -> Result<(), Refusal> {
             matches!(header.feed, Feed::Memory(_)) && !header.parents.is_empty()
         }
         Kind::Sidecar => matches!(header.feed, Feed::Sidecar(_)),
-        Kind::Device | Kind::Retirement => {
+        Kind::Device | Kind::Retirement | Kind::Circle => {
             header.feed == Feed::Own && header.owner == header.person
         }
         Kind::Offer
@@ -200,7 +201,8 @@ fn check_shape(header: &Header) -> Result<(), Refusal> {
         | Kind::Revocation
         | Kind::Keys
         | Kind::Scope
-        | Kind::Writer => matches!(header.feed, Feed::Pair(other) if other != header.person),
+        | Kind::Writer
+        | Kind::Renewal => matches!(header.feed, Feed::Pair(other) if other != header.person),
     };
     if !fits {
         return Err(Refusal::NotPermitted(
@@ -305,14 +307,7 @@ fn check_consent(
     let (grant, by_owner) = match header.kind {
         Kind::Offer => {
             let offer = Offer::from_bytes(body)?;
-            let fits = offer.grantee == other && header.owner == header.person;
-            return if fits {
-                Ok(())
-            } else {
-                Err(Refusal::NotPermitted(
-                    "an offer goes from its owner to its grantee",
-                ))
-            };
+            return check_offer(header, &offer, other, authority);
         }
         Kind::Writer => {
             Vouch::from_bytes(body)?;
@@ -327,6 +322,7 @@ fn check_consent(
         Kind::Acceptance | Kind::Decline => (Answer::from_bytes(body)?.grant, false),
         Kind::Revocation => (Revocation::from_bytes(body)?.grant, true),
         Kind::Keys => (Keys::from_bytes(body)?.grant, true),
+        Kind::Renewal => (Renewal::from_bytes(body)?.grant, true),
         Kind::Scope => (Scope::from_bytes(body)?.grant, true),
         _ => {
             return Err(Refusal::NotPermitted(
@@ -350,11 +346,41 @@ fn check_consent(
     Ok(())
 }
 
+fn check_offer(
+    header: &Header,
+    offer: &Offer,
+    other: PersonId,
+    authority: &Authority,
+) -> Result<(), Refusal> {
+    if offer.grantee != other || header.owner != header.person {
+        return Err(Refusal::NotPermitted(
+            "an offer goes from its owner to its grantee",
+        ));
+    }
+    let Some(before) = offer.supersedes else {
+        return Ok(());
+    };
+    let before = authority
+        .grant(before)
+        .ok_or(Refusal::MissingParent(EventId(before.0)))?;
+    if (before.owner, before.grantee) == (header.owner, other) {
+        Ok(())
+    } else {
+        Err(Refusal::NotPermitted(
+            "an offer supersedes only a grant between the same persons",
+        ))
+    }
+}
+
 fn check_own(event: &Signed<Event>) -> Result<(), Refusal> {
     match event.header().kind {
         Kind::Device => Ok(()),
         Kind::Retirement => {
             DeviceId::from_bytes(&event.event().body)?;
+            Ok(())
+        }
+        Kind::Circle => {
+            CircleChange::from_bytes(&event.event().body)?;
             Ok(())
         }
         _ => Err(Refusal::NotPermitted(

@@ -3,12 +3,15 @@
 //! A sealed body is a [`crate::memory::Content`] (root), an Automerge change, or a
 //! [`crate::sidecar::SidecarPatch`]; those have their own modules.
 
+pub mod circle;
+
 use crate::codec::{Canonical, DecodeError, Reader, Writer, ascending};
 use crate::envelope::wrap::Wrap;
 use crate::event::Incarnation;
 use crate::grant::Terms;
 use crate::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crate::identity::DeviceCertificate;
+use crate::time::Timestamp;
 
 /// The longest reason a person can give for a revocation or a decline, in bytes.
 pub const REASON_BYTES_MAX: usize = 1_024;
@@ -30,6 +33,17 @@ pub struct Offer {
     pub selector: String,
     /// Access and terms.
     pub terms: Terms,
+    /// The grant to the same person that this one takes the place of.
+    pub supersedes: Option<GrantId>,
+}
+
+/// Moves the end of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renewal {
+    /// The grant.
+    pub grant: GrantId,
+    /// When it ends by itself from now on.
+    pub expires: Timestamp,
 }
 
 /// Answers a grant: the body of an acceptance and of a decline.
@@ -108,12 +122,27 @@ impl Canonical for Offer {
         self.grantee.encode(out);
         out.text(&self.selector);
         self.terms.encode(out);
+        out.option(self.supersedes.as_ref(), |out, grant| grant.encode(out));
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             grantee: PersonId::decode(input)?,
             selector: input.text(SELECTOR_BYTES_MAX, "selector")?,
             terms: Terms::decode(input)?,
+            supersedes: input.option("superseded grant", GrantId::decode)?,
+        })
+    }
+}
+
+impl Canonical for Renewal {
+    fn encode(&self, out: &mut Writer) {
+        self.grant.encode(out);
+        self.expires.encode(out);
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            grant: GrantId::decode(input)?,
+            expires: Timestamp::decode(input)?,
         })
     }
 }

@@ -14,8 +14,10 @@
 
 use crate::codec::{Canonical as _, DecodeError};
 use crate::event::admit::Verified;
-use crate::event::body::{Answer, Cut, Keys, Offer, Revocation, Scope, Vouch};
+use crate::event::body::circle::CircleChange;
+use crate::event::body::{Answer, Cut, Keys, Offer, Renewal, Revocation, Scope, Vouch};
 use crate::event::{Event, Feed, Incarnation, Kind};
+use crate::grant::circle::Circle;
 use crate::grant::{Access, Terms};
 use crate::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crate::identity::DeviceCertificate;
@@ -34,6 +36,8 @@ pub enum State {
     Declined,
     /// Its time is over.
     Expired,
+    /// Another grant took its place.
+    Superseded,
     /// The owner took it back.
     Revoked,
 }
@@ -46,6 +50,7 @@ impl State {
             Self::Active => "active",
             Self::Declined => "declined",
             Self::Expired => "expired",
+            Self::Superseded => "superseded",
             Self::Revoked => "revoked",
         }
     }
@@ -73,6 +78,11 @@ pub struct Grant {
     pub declined: bool,
     /// The revocation, once there is one.
     pub revoked: Option<(EventId, Revocation)>,
+    /// The grant it takes the place of, once it is accepted.
+    pub supersedes: Option<GrantId>,
+    /// The grant that took its place.
+    pub superseded_by: Option<GrantId>,
+    renewed: Option<(Hybrid, EventId, Timestamp)>,
     excluded: BTreeMap<MemoryId, (u64, bool)>,
 }
 
@@ -81,7 +91,9 @@ impl Grant {
     pub fn state(&self, now: Timestamp) -> State {
         if self.revoked.is_some() {
             State::Revoked
-        } else if self.terms.expires.is_some_and(|expires| expires <= now) {
+        } else if self.superseded_by.is_some() {
+            State::Superseded
+        } else if self.expires().is_some_and(|expires| expires <= now) {
             State::Expired
         } else if self.declined {
             State::Declined
@@ -90,6 +102,24 @@ impl Grant {
         } else {
             State::Offered
         }
+    }
+    /// Returns when it ends by itself: as last renewed, or as offered.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.renewed
+            .map_or(self.terms.expires, |(_, _, expires)| Some(expires))
+    }
+    /// Returns what the selector says; none if it does not parse.
+    pub fn parsed(&self) -> Option<&Selector> {
+        self.parsed.as_ref()
+    }
+    /// Tells whether it gives nothing that an earlier grant did not give to the same person, so
+    /// that what they accepted then covers it.
+    fn is_within(&self, earlier: &Self) -> bool {
+        let narrows = match (&self.parsed, &earlier.parsed) {
+            (Some(mine), Some(theirs)) => mine.narrows(theirs),
+            _ => false,
+        };
+        narrows && self.terms.is_within(&earlier.terms)
     }
     /// Tells whether the selector takes a memory in. A selector that does not parse takes none.
     pub fn selects(&self, facts: &dyn Facts) -> bool {
@@ -138,6 +168,7 @@ pub struct Authority {
     devices: BTreeMap<DeviceId, Enrolment>,
     grants: BTreeMap<GrantId, Grant>,
     vouched: BTreeMap<(PersonId, DeviceId), Vouched>,
+    circles: BTreeMap<String, Circle>,
 }
 
 impl Authority {
@@ -151,9 +182,7 @@ impl Authority {
             Kind::Offer => self.offer(event.id(), event.event(), Offer::from_bytes(body)?),
             Kind::Acceptance => {
                 let answer = Answer::from_bytes(body)?;
-                if let Some(grant) = self.grants.get_mut(&answer.grant) {
-                    grant.accepted = grant.accepted.max(Some(header.time));
-                }
+                self.accept(answer.grant, header.time);
             }
             Kind::Decline => {
                 let answer = Answer::from_bytes(body)?;
@@ -173,6 +202,18 @@ impl Authority {
                         grant.revoked = Some((event.id(), revocation));
                     }
                 }
+            }
+            Kind::Renewal => {
+                let renewal = Renewal::from_bytes(body)?;
+                if let Some(grant) = self.grants.get_mut(&renewal.grant) {
+                    let this = (header.time, event.id(), renewal.expires);
+                    grant.renewed = grant.renewed.max(Some(this));
+                }
+            }
+            Kind::Circle => {
+                let change = CircleChange::from_bytes(body)?;
+                let circle = self.circles.entry(change.name.clone()).or_default();
+                circle.apply(header.time, event.id(), change);
             }
             Kind::Scope => self.scope(header.number, Scope::from_bytes(body)?),
             Kind::Writer => self.vouch(event.event(), Vouch::from_bytes(body)?),
@@ -212,8 +253,43 @@ impl Authority {
             accepted: None,
             declined: false,
             revoked: None,
+            supersedes: offer.supersedes,
+            superseded_by: None,
+            renewed: None,
             excluded: BTreeMap::new(),
         });
+        let before = offer.supersedes.and_then(|before| self.grants.get(&before));
+        if let Some(time) = before.and_then(|before| before.accepted) {
+            self.carry_over(offer.supersedes, time);
+        }
+    }
+
+    fn accept(&mut self, id: GrantId, time: Hybrid) {
+        let Some(grant) = self.grants.get_mut(&id) else {
+            return;
+        };
+        grant.accepted = grant.accepted.max(Some(time));
+        let before = grant.supersedes;
+        if let Some(before) = before.and_then(|before| self.grants.get_mut(&before)) {
+            before.superseded_by = before.superseded_by.max(Some(id));
+        }
+        self.carry_over(Some(id), time);
+    }
+
+    /// Whoever accepted a grant accepted the narrower ones that take its place.
+    fn carry_over(&mut self, from: Option<GrantId>, time: Hybrid) {
+        let Some(earlier) = from.and_then(|id| self.grants.get(&id)) else {
+            return;
+        };
+        let narrower = self.grants.values().filter(|grant| {
+            grant.supersedes == Some(earlier.id)
+                && grant.accepted < Some(time)
+                && grant.is_within(earlier)
+        });
+        // An offer names a grant that came before it, so this ends.
+        for id in narrower.map(|grant| grant.id).collect::<Vec<_>>() {
+            self.accept(id, time);
+        }
     }
 
     fn scope(&mut self, number: u64, scope: Scope) {
@@ -265,6 +341,15 @@ impl Authority {
             .values()
             .filter(move |device| !device.retired && device.certificate.person == person)
             .map(|device| &device.certificate)
+    }
+    /// Returns a circle, also one that is no more.
+    pub fn circle(&self, name: &str) -> Option<&Circle> {
+        self.circles.get(name)
+    }
+    /// Returns all circles by name.
+    pub fn circles(&self) -> impl Iterator<Item = (&str, &Circle)> {
+        let circles = self.circles.iter().filter(|(_, circle)| circle.exists());
+        circles.map(|(name, circle)| (name.as_str(), circle))
     }
     /// Returns a grant.
     pub fn grant(&self, id: GrantId) -> Option<&Grant> {

@@ -96,6 +96,11 @@ impl Services {
         let terms = Terms {
             access,
             expires: Some(clock::now().plus_ms(seconds.saturating_mul(1_000))),
+            // Nothing was said about an end: the grant is a lease.
+            lease_ms: spec
+                .expires_in_s
+                .is_none()
+                .then_some(GRANT_SECONDS_DEFAULT * 1_000),
             purpose,
             reshare: false,
             history: History::Full,
@@ -226,7 +231,7 @@ impl Services {
             selector: grant.selector.clone(),
             access: grant.terms.access.as_str().to_owned(),
             state: grant.state(now).as_str().to_owned(),
-            expires: grant.terms.expires.map(crdt::time::Timestamp::to_rfc3339),
+            expires: grant.expires().map(crdt::time::Timestamp::to_rfc3339),
             purpose: grant.terms.purpose.clone(),
             count: count.count(),
         }
@@ -365,7 +370,7 @@ impl Services {
             });
             let show = |grant: &Held| {
                 let from = state.petname(grant.owner);
-                let until = grant.terms.expires.map(crdt::time::Timestamp::to_rfc3339);
+                let until = grant.expires().map(crdt::time::Timestamp::to_rfc3339);
                 let until = until.and_then(|time| time.split('T').next().map(str::to_owned));
                 Request {
                     id: grant.id.to_string(),

@@ -12,7 +12,7 @@ use crate::search::fusion::Fusion;
 use crate::search::{SearchMode, SearchRequest};
 use crate::store::query::Frontier;
 use crate::tx::{EditOutcome, MemoryEdit, WriteError};
-use crdt::grant::{Access, History, Terms};
+use crdt::grant::{Access, Terms};
 use crdt::id::{GrantId, PersonId};
 use crdt::identity::PersonKey;
 use crdt::memory::{Edit, MemoryKind};
@@ -172,13 +172,7 @@ impl Bench {
     }
     /// Shares everything tagged `t` and has it accepted.
     fn share(&self, other: &Self) -> GrantId {
-        let terms = Terms {
-            access: Access::Write,
-            expires: None,
-            purpose: String::new(),
-            reshare: false,
-            history: History::Full,
-        };
+        let terms = Terms::of(Access::Write);
         let (to, selector) = (other.me(), "tag:t".to_owned());
         let grant = self
             .store()

@@ -64,7 +64,7 @@ impl Tx<'_> {
         }
     }
 
-    fn write_consent(
+    pub(super) fn write_consent(
         &mut self,
         kind: Kind,
         other: PersonId,
@@ -96,6 +96,17 @@ impl Tx<'_> {
         selector: String,
         terms: Terms,
     ) -> Result<GrantId, ShareError> {
+        self.offer_instead(grantee, selector, terms, None)
+    }
+
+    /// Offers a grant that takes the place of another one, if one is named.
+    pub(super) fn offer_instead(
+        &mut self,
+        grantee: PersonId,
+        selector: String,
+        terms: Terms,
+        supersedes: Option<GrantId>,
+    ) -> Result<GrantId, ShareError> {
         if !self.state.is_paired(grantee) {
             return Err(ShareError::NotPaired);
         }
@@ -104,6 +115,7 @@ impl Tx<'_> {
             grantee,
             selector,
             terms,
+            supersedes,
         }
         .to_bytes();
         let offer = self.write_consent(Kind::Offer, grantee, me, body)?;
@@ -162,7 +174,7 @@ impl Tx<'_> {
         }
     }
 
-    fn grant(&self, grant: GrantId) -> Result<Grant, ShareError> {
+    pub(super) fn grant(&self, grant: GrantId) -> Result<Grant, ShareError> {
         self.state
             .authority
             .grant(grant)
@@ -198,6 +210,23 @@ impl Tx<'_> {
         if found.state(self.now) == GrantState::Revoked {
             return Err(ShareError::State(GrantState::Revoked.as_str()));
         }
+        let rotation = self.end(&found, reason.clone())?;
+        // What it took the place of, and what was to take its place, end with it.
+        let related = |other: &&Grant| {
+            let is_before = Some(other.id) == found.supersedes;
+            let is_after =
+                other.supersedes == Some(grant) && other.state(self.now) == GrantState::Offered;
+            (is_before || is_after) && other.revoked.is_none()
+        };
+        let related = self.state.authority.grants().filter(related);
+        for other in related.map(|other| other.id).collect::<Vec<_>>() {
+            self.revoke(other, reason.clone())?;
+        }
+        Ok(rotation)
+    }
+
+    /// Writes the revocation of a grant with its cuts, and raises the floor of new key epochs.
+    pub(super) fn end(&mut self, found: &Grant, reason: String) -> Result<u32, ShareError> {
         let cuts = self.cuts(|header, _| header.person == found.grantee)?;
         self.state.rotation = self.state.rotation.saturating_add(1);
         let rotation = self.state.rotation;
@@ -207,7 +236,7 @@ impl Tx<'_> {
             rotation.to_le_bytes().to_vec(),
         );
         let body = Revocation {
-            grant,
+            grant: found.id,
             cuts,
             reason,
         }

@@ -11,6 +11,7 @@
 //! run, so what depends on their order may differ between two runs of a seed.
 
 mod driver;
+mod leases;
 mod node;
 mod oracle;
 mod runs;

@@ -1,7 +1,7 @@
 //! A node without a network: a person, a device and a store in memory.
 
 use crdt::codec::Canonical as _;
-use crdt::grant::{Access, History, Terms};
+use crdt::grant::{Access, Terms};
 use crdt::id::{EventId, GrantId, MemoryId, PersonId};
 use crdt::identity::{DeviceCertificate, DeviceKey, PersonKey};
 use crdt::memory::{Content, Edit, MemoryKind};
@@ -153,11 +153,9 @@ impl Node {
         expires: Option<Timestamp>,
     ) -> GrantId {
         let terms = Terms {
-            access,
             expires,
             purpose: "a test".to_owned(),
-            reshare: false,
-            history: History::Full,
+            ..Terms::of(access)
         };
         self.store()
             .transact(now, |tx| tx.offer(to, selector.to_owned(), terms))

@@ -14,9 +14,9 @@ use protocol::wire::content::Content;
 use storage::store::query::Frontier;
 use storage::tx::{AppendError, Taken, WriteError};
 
-const NOW: Timestamp = Timestamp(1_800_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-fn nodes<const N: usize>() -> [Node; N] {
+pub(crate) fn nodes<const N: usize>() -> [Node; N] {
     let nodes = std::array::from_fn(|number| Node::new(u8::try_from(number).expect("few"), NOW));
     for (a, one) in nodes.iter().enumerate() {
         for (b, other) in nodes.iter().enumerate() {
@@ -29,7 +29,7 @@ fn nodes<const N: usize>() -> [Node; N] {
 }
 
 /// Hands on the consent events that the other side lacks.
-fn tell(from: &Node, to: &Node) -> Taken {
+pub(crate) fn tell(from: &Node, to: &Node) -> Taken {
     let known = to.store().consent_frontier(from.person());
     let events = from.store().consent_beyond(to.person(), &known);
     let events = events.expect("consent reads");
@@ -68,7 +68,7 @@ fn take(from: &Node, to: &Node, content: &Content) -> Taken {
 }
 
 /// Gives what may be given; returns the codes of what was refused.
-fn give(from: &Node, to: &Node) -> Vec<&'static str> {
+pub(crate) fn give(from: &Node, to: &Node) -> Vec<&'static str> {
     let frames = disclose(from, to);
     tell(from, to);
     let taken = frames
@@ -78,7 +78,7 @@ fn give(from: &Node, to: &Node) -> Vec<&'static str> {
 }
 
 /// Exchanges everything both ways, as a session does; nothing may be refused.
-fn sync(one: &Node, other: &Node) {
+pub(crate) fn sync(one: &Node, other: &Node) {
     tell(one, other);
     tell(other, one);
     assert_eq!(give(one, other), [""; 0]);
@@ -93,7 +93,7 @@ fn assert_same_view(one: &Node, other: &Node) {
 }
 
 /// Offers everything with the tag `t` and has it accepted.
-fn share(owner: &Node, grantee: &Node, access: Access) -> GrantId {
+pub(crate) fn share(owner: &Node, grantee: &Node, access: Access) -> GrantId {
     let grant = owner.offer(NOW, grantee.person(), "tag:t", access, None);
     tell(owner, grantee);
     grantee.answer(NOW, grant, true).expect("accepted");
@@ -101,14 +101,14 @@ fn share(owner: &Node, grantee: &Node, access: Access) -> GrantId {
     grant
 }
 
-fn title(title: &str) -> Edit {
+pub(crate) fn title(title: &str) -> Edit {
     Edit {
         title: Some(title.to_owned()),
         ..Edit::default()
     }
 }
 
-fn tags(add: &[&str], remove: &[&str]) -> Edit {
+pub(crate) fn tags(add: &[&str], remove: &[&str]) -> Edit {
     let list = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();
     Edit {
         add_tags: list(add),
@@ -117,7 +117,7 @@ fn tags(add: &[&str], remove: &[&str]) -> Edit {
     }
 }
 
-fn insert(at: usize, text: &str) -> Edit {
+pub(crate) fn insert(at: usize, text: &str) -> Edit {
     let (delete, insert) = (0, text.to_owned());
     Edit {
         body: Some(BodyEdit::Splice { at, delete, insert }),

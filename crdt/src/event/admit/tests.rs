@@ -4,7 +4,7 @@ use super::*;
 use crate::codec::Writer;
 use crate::envelope::Epoch;
 use crate::event::body::{Cut, Membership};
-use crate::grant::{Access, History, Terms};
+use crate::grant::{Access, Terms};
 use crate::hash::Hash;
 use crate::identity::{DeviceKey, PersonKey};
 use crate::testing::Entropy;
@@ -78,13 +78,8 @@ impl Someone {
         let body = Offer {
             grantee: to.person.id(),
             selector: "tag:t".to_owned(),
-            terms: Terms {
-                access: Access::Write,
-                expires: None,
-                purpose: String::new(),
-                reshare: false,
-                history: History::Full,
-            },
+            terms: Terms::of(Access::Write),
+            supersedes: None,
         };
         self.consent(Kind::Offer, to, self, body.to_bytes())
     }
