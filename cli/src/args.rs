@@ -3,8 +3,8 @@
 
 use crate::address::NodeAddress;
 use crate::command::{
-    add, completion, edit, help, id, import, index, ledger, link, ls, node, peer, purge, request,
-    restore, revoke, rm, search, share, show, status, sync, tag,
+    add, circle, completion, edit, help, id, import, index, ledger, link, ls, node, peer, purge,
+    request, restore, revoke, rm, search, share, show, status, sync, tag,
 };
 use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -101,6 +101,8 @@ pub(crate) enum Command {
     Import(import::Args),
     /// Meet other persons
     Peer(peer::Args),
+    /// Name sets of persons
+    Circle(circle::Args),
     /// Share memories with a person
     Share(share::Args),
     /// Withdraw a grant
@@ -152,6 +154,10 @@ mod tests {
             "share preview tag:a --with bob",
             "share ls",
             "revoke bob --reason moved",
+            "circle create family mum bob",
+            "share tag:a --with circle:family",
+            "share extend g --for 7d",
+            "share change g --as read --to tag:b",
             "request deny r",
             "sync prove bob",
             "ledger ls --peer bob",

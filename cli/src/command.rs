@@ -2,6 +2,7 @@
 
 pub(crate) mod add;
 pub(crate) mod batch;
+pub(crate) mod circle;
 pub(crate) mod completion;
 pub(crate) mod edit;
 pub(crate) mod help;
@@ -55,6 +56,7 @@ pub(crate) fn run(ui: &Ui, environment: &Environment, cli: Cli) -> Result<Report
         Command::Purge(args) => purge::run(&client, ui, &args),
         Command::Import(args) => import::run(&client, ui, args),
         Command::Peer(args) => peer::run(&client, ui, args),
+        Command::Circle(args) => circle::run(&client, ui, args),
         Command::Share(args) => share::run(&client, ui, args),
         Command::Revoke(args) => revoke::run(&client, ui, &args),
         Command::Request(args) => request::run(&client, &args),

@@ -80,6 +80,8 @@ kinds! {
     Retirement = 17,
     /// Changes a circle of the author's.
     Circle = 19,
+    /// Says yes or no for memories that wait for the person's word.
+    Approval = 20,
     /// Offers a grant.
     Offer = 32,
     /// Accepts a grant.

@@ -6,8 +6,10 @@
 //!
 //! Start at [`authority::Authority`], the pure fold of consent events into who holds what.
 
+pub mod approvals;
 pub mod authority;
 pub mod circle;
+pub mod cuts;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer};
 use crate::time::Timestamp;

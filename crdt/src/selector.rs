@@ -162,6 +162,26 @@ impl Selector {
         parts(other).iter().all(|part| mine.contains(part))
     }
 
+    /// Returns the words and phrases it looks for.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::texts).collect(),
+            Self::Not(part) => part.texts(),
+            Self::Text(text) => vec![text],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Tells whether it asks what others may see, so that a grant of it would ask about itself.
+    pub fn asks_about_grants(&self) -> bool {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::asks_about_grants),
+            Self::Not(part) => part.asks_about_grants(),
+            Self::SharedWith(_) => true,
+            _ => false,
+        }
+    }
+
     /// Tells whether only negations hold it back: it would select what nobody labelled.
     pub fn is_open_ended(&self) -> bool {
         match self {

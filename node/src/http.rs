@@ -6,6 +6,7 @@
 //! Invariant: what is routed here is what `docs/openapi.json` says; a test compares them.
 
 mod blocking;
+mod circles;
 mod edge;
 mod error;
 mod etag;
@@ -68,7 +69,11 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(sharing::read))
         .route("/v1/grants/{id}", post(sharing::act))
         .routes(routes!(sharing::requests))
+        .routes(routes!(sharing::request))
         .route("/v1/requests/{id}", post(sharing::resolve))
+        .routes(routes!(circles::list, circles::create))
+        .routes(routes!(circles::read, circles::edit, circles::remove))
+        .route("/v1/circles/{name}", post(circles::act))
         .routes(routes!(sync::status))
         .routes(routes!(sync::now))
         .route("/v1/sync/{person}", post(sync::act))

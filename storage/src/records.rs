@@ -2,6 +2,7 @@
 
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::envelope::Epoch;
+use crdt::event::Incarnation;
 use crdt::hash::Hash;
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crdt::identity::DeviceCertificate;
@@ -45,8 +46,21 @@ pub struct Facts {
     pub events: Vec<(Hybrid, EventId)>,
     /// The events without successors.
     pub heads: Vec<EventId>,
-    /// Devices of other persons than the owner that wrote in it.
-    pub writers: Vec<DeviceId>,
+    /// How far others than the owner wrote in it.
+    pub writers: Vec<Written>,
+}
+
+/// The last accepted event of a writer in a memory that is not theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The device.
+    pub device: DeviceId,
+    /// The writer on it.
+    pub incarnation: Incarnation,
+    /// The event's number.
+    pub number: u64,
+    /// Its id.
+    pub event: EventId,
 }
 
 /// A memory that was given under a grant, with the epochs whose keys went along.
@@ -117,6 +131,23 @@ fn read_option_text(
     what: &'static str,
 ) -> Result<Option<String>, DecodeError> {
     input.option(what, |input| input.text(TEXT_MAX, what))
+}
+
+impl Canonical for Written {
+    fn encode(&self, out: &mut Writer) {
+        self.device.encode(out);
+        out.raw(&self.incarnation.0);
+        out.u64(self.number);
+        self.event.encode(out);
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            device: DeviceId::decode(input)?,
+            incarnation: Incarnation(input.array("incarnation")?),
+            number: input.u64("number")?,
+            event: EventId::decode(input)?,
+        })
+    }
 }
 
 impl Canonical for Facts {

@@ -12,6 +12,7 @@
 //! Invariant: what [`Store::transact`] returned from is durable; what it failed on left no trace.
 
 mod open;
+pub mod preview;
 pub mod query;
 mod rebuild;
 pub mod state;

@@ -10,6 +10,7 @@
 //! Invariant: nothing is appended that is not [`Verified`](crdt::event::admit::Verified); a refused event stages nothing.
 
 mod append;
+mod approve;
 mod circle;
 mod disclose;
 mod edit;
@@ -31,6 +32,7 @@ use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Keyspace, Kv, KvError, Scan};
 use crate::layout::{self, meta};
 use crate::records::{Facts, Invite, Peer};
+use crate::store::state::texts::Texts;
 use crate::store::state::{Consent, State, source_key};
 use crate::store::{Owner, StoreError};
 use crdt::envelope::{ContentKey, Epoch};
@@ -80,6 +82,7 @@ struct Saved {
     authority: Option<(Authority, BTreeMap<PersonId, Consent>)>,
     peers: Option<BTreeMap<PersonId, Peer>>,
     invites: Option<Vec<Invite>>,
+    texts: Option<Texts>,
     facts: BTreeMap<MemoryId, Option<Facts>>,
     sources: BTreeMap<String, Option<MemoryId>>,
     members: BTreeMap<MemoryId, Option<BTreeMap<GrantId, Vec<Epoch>>>>,
@@ -149,7 +152,7 @@ impl<'a> Tx<'a> {
         self.state.clock.tick(self.now, Hybrid::default())
     }
 
-    fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+    pub(crate) fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         match self.staged.get(&(keyspace, key.to_vec())) {
             Some(staged) => Ok(staged.clone()),
             None => self.kv.get(keyspace, key),
@@ -178,7 +181,7 @@ impl<'a> Tx<'a> {
         self.batch.delete(keyspace, key);
     }
 
-    fn memory_key(&self, memory: MemoryId) -> Vec<u8> {
+    pub(crate) fn memory_key(&self, memory: MemoryId) -> Vec<u8> {
         self.opaque.opaque(memory.as_bytes()).to_vec()
     }
     fn content_key_row(&self, memory: MemoryId, epoch: Epoch) -> Vec<u8> {
@@ -269,6 +272,10 @@ impl<'a> Tx<'a> {
         let before = || self.state.peers.clone();
         self.saved.peers.get_or_insert_with(before);
     }
+    fn save_texts(&mut self) {
+        let before = || self.state.texts.clone();
+        self.saved.texts.get_or_insert_with(before);
+    }
     fn save_invites(&mut self) {
         let before = || self.state.invites.clone();
         self.saved.invites.get_or_insert_with(before);
@@ -283,6 +290,9 @@ impl<'a> Tx<'a> {
         }
         if let Some(peers) = saved.peers {
             self.state.peers = peers;
+        }
+        if let Some(texts) = saved.texts {
+            self.state.texts = texts;
         }
         if let Some(invites) = saved.invites {
             self.state.invites = invites;

@@ -19,6 +19,11 @@ pub(crate) struct Args {
 enum Verb {
     /// List what waits
     Ls,
+    /// Show one request and the memories it is about
+    Show {
+        /// The request
+        request: String,
+    },
     /// Say yes
     Approve {
         /// The request
@@ -35,6 +40,7 @@ enum Verb {
 pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> {
     match &args.verb {
         Verb::Ls => list(client),
+        Verb::Show { request } => show(client, request),
         Verb::Approve { request } => resolve(client, request, "approve"),
         Verb::Deny { request } => resolve(client, request, "deny"),
     }
@@ -58,6 +64,21 @@ fn list(client: &Client) -> Result<Report, CommandError> {
     );
     let report = Report::new("request.ls", &page).text(text);
     Ok(report.ids(page.items.into_iter().map(|request| request.id)))
+}
+
+fn show(client: &Client, request: &str) -> Result<Report, CommandError> {
+    let request: Request = client.get(&["v1", "requests", request], &[])?;
+    let mut lines = vec![format!(
+        "Request {}\n  kind      {}\n  from      {}\n  what      {}\n  since     {}",
+        request.id, request.kind, request.from, request.summary, request.created
+    )];
+    for item in &request.items {
+        let (id, title) = (short(&item.id), one_line(&item.title, 60));
+        lines.push(format!("  + {id}  {title}"));
+    }
+    let ids = request.items.iter().map(|item| item.id.clone());
+    let report = Report::new("request.show", &request).text(lines.join("\n") + "\n");
+    Ok(report.ids(ids.collect::<Vec<_>>()))
 }
 
 fn resolve(client: &Client, request: &str, verb: &str) -> Result<Report, CommandError> {

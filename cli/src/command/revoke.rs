@@ -3,6 +3,7 @@
 //! It ends access from now on. It cannot reach what another person already has, and every
 //! message here says so.
 
+use super::circle;
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
@@ -19,7 +20,7 @@ const PREFIX_CHARS_MIN: usize = 4;
 /// The arguments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The grant, the person, or the selector of the grants
+    /// The grant, the person, the selector of the grants, or circle:NAME
     what: String,
     /// Tell the other person why
     #[arg(
@@ -33,6 +34,12 @@ pub(crate) struct Args {
 
 /// Withdraws the grants.
 pub(crate) fn run(client: &Client, ui: &Ui, args: &Args) -> Result<Report, CommandError> {
+    if let Some(name) = args.what.strip_prefix(circle::PREFIX) {
+        let (name, selector) = name
+            .split_once(' ')
+            .map_or((name, None), |(name, selector)| (name, Some(selector)));
+        return circle::revoke(client, ui, name, selector);
+    }
     let page: Page<Grant> = client.list(&["v1", "grants"], &[], None)?;
     let targets = targets(&page.items, &args.what)?;
     let names: Vec<String> = targets.iter().map(|grant| title(grant)).collect();
@@ -158,6 +165,8 @@ mod tests {
             access: "read".into(),
             state: state.into(),
             expires: None,
+            lease: false,
+            supersedes: None,
             purpose: String::new(),
             count: 1,
         }

@@ -3,8 +3,10 @@
 //! The preview that was shown has a digest, and the offer carries it: if the set changes between
 //! the look and the yes, the node refuses.
 
+mod ends;
 mod preview;
 
+use super::circle;
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
@@ -13,6 +15,7 @@ use crate::ui::table::table;
 use crate::ui::text::{memories, one_line, short};
 use crate::{duration, select};
 use protocol::api::Page;
+use protocol::api::circles::{CircleChanged, CircleGrant, ShareWithCircle};
 use protocol::api::sharing::{Grant, GrantSpec, NewGrant, Offered, Preview, PreviewRequest};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -38,14 +41,18 @@ enum Verb {
         /// The grant
         grant: String,
     },
+    /// Move the end of a grant
+    Extend(ends::Extend),
+    /// Put another grant to the same person in its place
+    Change(ends::Change),
 }
 
 #[derive(Debug, clap::Args)]
 struct Offer {
-    /// Which memories: an id or a selector of tag:, space: and id:
+    /// Which memories: an id or a selector; labels take new matches in at once, words and dates ask
     #[arg(required = true, value_parser = select::parse_selector)]
     selector: Option<String>,
-    /// With whom (names, separated by commas)
+    /// With whom (names, or circle:NAME; separated by commas)
     #[arg(long, required = true, value_delimiter = ',', value_name = "PERSON")]
     with: Vec<String>,
     #[command(flatten)]
@@ -60,7 +67,7 @@ struct Offer {
 
 #[derive(Debug, clap::Args)]
 struct What {
-    /// Which memories: an id or a selector of tag:, space: and id:
+    /// Which memories: an id or a selector; labels take new matches in at once, words and dates ask
     #[arg(value_parser = select::parse_selector)]
     selector: String,
     /// With whom (names, separated by commas)
@@ -82,12 +89,15 @@ pub(crate) struct Terms {
     /// What for
     #[arg(long, value_name = "TEXT")]
     purpose: Option<String>,
+    /// Let new matches in by themselves where the selector infers (words, kinds, dates)
+    #[arg(long)]
+    live: bool,
 }
 
 impl Terms {
     /// Tells whether any is given.
     pub(crate) fn is_given(&self) -> bool {
-        self.access.is_some() || self.period.is_some() || self.purpose.is_some()
+        self.access.is_some() || self.period.is_some() || self.purpose.is_some() || self.live
     }
 
     /// Returns the grant of a selector on these terms.
@@ -97,6 +107,7 @@ impl Terms {
             access: self.access.clone(),
             expires_in_s: self.period.map(|period| period.as_secs()),
             purpose: self.purpose.clone(),
+            live: self.live.then_some(true),
         }
     }
 }
@@ -112,6 +123,8 @@ pub(crate) fn run(client: &Client, ui: &Ui, args: Args) -> Result<Report, Comman
                 .text(facts(&grant))
                 .ids([grant.id]))
         }
+        (Some(Verb::Extend(extend)), _) => ends::extend(client, ui, &extend),
+        (Some(Verb::Change(change)), _) => ends::change(client, ui, &change),
         (
             None,
             Offer {
@@ -152,6 +165,10 @@ fn offer_all(
     ui.confirm(&format!("Share {selector:?} with {}?", with.join(", ")))?;
     let mut offers = Vec::with_capacity(with.len());
     for (person, preview) in with.iter().zip(&previews) {
+        if let Some(circle) = person.strip_prefix(circle::PREFIX) {
+            offers.extend(offer_to_circle(client, circle, &spec, preview)?);
+            continue;
+        }
         let grant = NewGrant {
             with: person.clone(),
             grant: spec.clone(),
@@ -167,21 +184,48 @@ fn offer_all(
                 ));
             }
         })?;
-        offers.push((person, offered));
+        offers.push((person.clone(), offered));
     }
     Ok(offered(&offers))
 }
 
+/// Offers to all members of a circle, now and as they join.
+fn offer_to_circle(
+    client: &Client,
+    circle: &str,
+    spec: &GrantSpec,
+    preview: &Preview,
+) -> Result<Vec<(String, Offered)>, CommandError> {
+    let share = ShareWithCircle {
+        grant: spec.clone(),
+        digest: Some(preview.digest.clone()),
+        expect: None,
+    };
+    let path = format!("{circle}:share");
+    let changed: CircleChanged = client.post(&["v1", "circles", &path], &share)?;
+    let offered = |grant: CircleGrant| {
+        let offered = Offered {
+            grant: grant.grant,
+            state: grant.state,
+            count: preview.count,
+            held: preview.held.clone(),
+            digest: preview.digest.clone(),
+        };
+        (grant.with, offered)
+    };
+    Ok(changed.offered.into_iter().map(offered).collect())
+}
+
 /// The fields of the first offer stand at the top; `grants` has one entry per person.
-fn offered(offers: &[(&String, Offered)]) -> Report {
-    let entry = |(person, offered): &(&String, Offered)| {
+fn offered(offers: &[(String, Offered)]) -> Report {
+    let entry = |(person, offered): &(String, Offered)| {
         json!({
             "with": person, "grant": offered.grant, "state": offered.state,
             "count": offered.count, "held": offered.held, "digest": offered.digest,
         })
     };
     let grants: Vec<Value> = offers.iter().map(entry).collect();
-    let line = |(person, offered): &(&String, Offered)| {
+    let line = |(person, offered): &(String, Offered)| {
         let held = match offered.held.len() {
             0 => String::new(),
             held => format!(", {held} held back"),
@@ -213,7 +257,7 @@ fn list(client: &Client) -> Result<Report, CommandError> {
             grant.access.clone(),
             grant.state.clone(),
             grant.count.to_string(),
-            grant.expires.clone().unwrap_or_else(|| "never".to_owned()),
+            until(grant),
         ]
     });
     let heading = [
@@ -224,15 +268,23 @@ fn list(client: &Client) -> Result<Report, CommandError> {
     Ok(report.ids(page.items.into_iter().map(|grant| grant.id)))
 }
 
+fn until(grant: &Grant) -> String {
+    let end = grant.expires.clone();
+    let end = end.unwrap_or_else(|| "it is revoked".to_owned());
+    let goes_on = matches!(grant.state.as_str(), "offered" | "active");
+    if grant.lease && goes_on {
+        format!("{end}, renewed by itself")
+    } else {
+        end
+    }
+}
+
 fn facts(grant: &Grant) -> String {
-    let (way, until) = (
-        if grant.direction == "out" {
-            "to"
-        } else {
-            "from"
-        },
-        grant.expires.as_deref(),
-    );
+    let way = if grant.direction == "out" {
+        "to"
+    } else {
+        "from"
+    };
     format!(
         "Grant {}\n  {way:<10}{} ({})\n  what      {}\n  access    {}\n  state     {}\n  \
          count     {}\n  until     {}\n  purpose   {}\n",
@@ -243,7 +295,7 @@ fn facts(grant: &Grant) -> String {
         grant.access,
         grant.state,
         grant.count,
-        until.unwrap_or("never"),
+        until(grant),
         one_line(&grant.purpose, 200),
     )
 }
@@ -262,7 +314,7 @@ mod tests {
             digest: "d".into(),
         };
         let (bob, mum) = ("bob".to_owned(), "mum".to_owned());
-        let report = offered(&[(&bob, offer("g1")), (&mum, offer("g2"))]);
+        let report = offered(&[(bob, offer("g1")), (mum, offer("g2"))]);
         let json: Value = serde_json::from_str(&report.as_json()).unwrap();
         assert_eq!(
             (&json["grant"], &json["schema"]),

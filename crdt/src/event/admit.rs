@@ -11,6 +11,7 @@
 //! Invariant: the answer depends on the set of events that are known, never on a clock.
 
 use crate::codec::{Canonical as _, DecodeError};
+use crate::event::body::approval::Approval;
 use crate::event::body::circle::CircleChange;
 use crate::event::body::{Answer, Keys, Offer, Renewal, Revocation, Scope, Vouch};
 use crate::event::{Event, Feed, Header, Incarnation, Kind, Signed};
@@ -192,7 +193,7 @@ fn check_shape(header: &Header) -> Result<(), Refusal> {
             matches!(header.feed, Feed::Memory(_)) && !header.parents.is_empty()
         }
         Kind::Sidecar => matches!(header.feed, Feed::Sidecar(_)),
-        Kind::Device | Kind::Retirement | Kind::Circle => {
+        Kind::Device | Kind::Retirement | Kind::Circle | Kind::Approval => {
             header.feed == Feed::Own && header.owner == header.person
         }
         Kind::Offer
@@ -381,6 +382,10 @@ fn check_own(event: &Signed<Event>) -> Result<(), Refusal> {
         }
         Kind::Circle => {
             CircleChange::from_bytes(&event.event().body)?;
+            Ok(())
+        }
+        Kind::Approval => {
+            Approval::from_bytes(&event.event().body)?;
             Ok(())
         }
         _ => Err(Refusal::NotPermitted(

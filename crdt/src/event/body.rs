@@ -3,6 +3,7 @@
 //! A sealed body is a [`crate::memory::Content`] (root), an Automerge change, or a
 //! [`crate::sidecar::SidecarPatch`]; those have their own modules.
 
+pub mod approval;
 pub mod circle;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer, ascending};
@@ -17,7 +18,7 @@ use crate::time::Timestamp;
 pub const REASON_BYTES_MAX: usize = 1_024;
 /// The longest selector, in bytes.
 pub const SELECTOR_BYTES_MAX: usize = 4_096;
-/// The most cuts in one revocation.
+/// The most cuts in one event; more of them go into further events.
 pub const CUTS_MAX: usize = 4_096;
 /// The most memories in one scope event.
 pub const SCOPE_MAX: usize = 4_096;
@@ -35,6 +36,8 @@ pub struct Offer {
     pub terms: Terms,
     /// The grant to the same person that this one takes the place of.
     pub supersedes: Option<GrantId>,
+    /// Whether new matches of a selector that infers come in without the owner's word.
+    pub live: bool,
 }
 
 /// Moves the end of a grant.
@@ -75,6 +78,8 @@ pub struct Revocation {
     pub grant: GrantId,
     /// The last accepted events of the grantee's writers, ascending.
     pub cuts: Vec<Cut>,
+    /// The revocation whose cuts did not all fit, if this only carries more of them.
+    pub continues: Option<EventId>,
     /// What the owner says about it.
     pub reason: String,
 }
@@ -113,7 +118,8 @@ pub struct Scope {
 pub struct Vouch {
     /// The writer's certificate.
     pub certificate: DeviceCertificate,
-    /// The last events that count, once the writer lost access; ascending.
+    /// Once the writer lost access: more of the last events that count, ascending. They add to
+    /// those that were named before.
     pub cuts: Option<Vec<Cut>>,
 }
 
@@ -123,6 +129,7 @@ impl Canonical for Offer {
         out.text(&self.selector);
         self.terms.encode(out);
         out.option(self.supersedes.as_ref(), |out, grant| grant.encode(out));
+        out.bool(self.live);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
@@ -130,6 +137,7 @@ impl Canonical for Offer {
             selector: input.text(SELECTOR_BYTES_MAX, "selector")?,
             terms: Terms::decode(input)?,
             supersedes: input.option("superseded grant", GrantId::decode)?,
+            live: input.bool("live")?,
         })
     }
 }
@@ -187,12 +195,14 @@ impl Canonical for Revocation {
     fn encode(&self, out: &mut Writer) {
         self.grant.encode(out);
         out.list(&self.cuts);
+        out.option(self.continues.as_ref(), |out, first| first.encode(out));
         out.text(&self.reason);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             grant: GrantId::decode(input)?,
             cuts: read_cuts(input)?,
+            continues: input.option("continued revocation", EventId::decode)?,
             reason: input.text(REASON_BYTES_MAX, "reason")?,
         })
     }

@@ -14,10 +14,13 @@
 
 use crate::codec::{Canonical as _, DecodeError};
 use crate::event::admit::Verified;
+use crate::event::body::approval::Approval;
 use crate::event::body::circle::CircleChange;
-use crate::event::body::{Answer, Cut, Keys, Offer, Renewal, Revocation, Scope, Vouch};
+use crate::event::body::{Answer, Keys, Offer, Renewal, Revocation, Scope, Vouch};
 use crate::event::{Event, Feed, Incarnation, Kind};
+use crate::grant::approvals::Approvals;
 use crate::grant::circle::Circle;
+use crate::grant::cuts::{Cuts, Vouched};
 use crate::grant::{Access, Terms};
 use crate::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crate::identity::DeviceCertificate;
@@ -82,7 +85,11 @@ pub struct Grant {
     pub supersedes: Option<GrantId>,
     /// The grant that took its place.
     pub superseded_by: Option<GrantId>,
+    /// Whether new matches of a selector that infers come in without the owner's word.
+    pub live: bool,
     renewed: Option<(Hybrid, EventId, Timestamp)>,
+    /// How far the grantee's changes count, by revocation, each with what continues it.
+    cuts: BTreeMap<EventId, Cuts>,
     excluded: BTreeMap<MemoryId, (u64, bool)>,
 }
 
@@ -107,6 +114,15 @@ impl Grant {
     pub fn expires(&self) -> Option<Timestamp> {
         self.renewed
             .map_or(self.terms.expires, |(_, _, expires)| Some(expires))
+    }
+    /// Tells whether new matches wait for the owner's word: the selector infers, and the owner
+    /// did not say that they come in by themselves.
+    pub fn holds_additions(&self) -> bool {
+        !self.live
+            && self
+                .parsed
+                .as_ref()
+                .is_some_and(|selector| !selector.is_explicit())
     }
     /// Returns what the selector says; none if it does not parse.
     pub fn parsed(&self) -> Option<&Selector> {
@@ -144,13 +160,6 @@ pub struct Enrolment {
     pub retired: bool,
 }
 
-/// A writer that an owner vouched for.
-#[derive(Debug, Clone)]
-struct Vouched {
-    number: u64,
-    cuts: Option<Vec<Cut>>,
-}
-
 /// What a writer may still do in a memory that is not theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permit {
@@ -169,6 +178,7 @@ pub struct Authority {
     grants: BTreeMap<GrantId, Grant>,
     vouched: BTreeMap<(PersonId, DeviceId), Vouched>,
     circles: BTreeMap<String, Circle>,
+    approvals: BTreeMap<PersonId, Approvals>,
 }
 
 impl Authority {
@@ -193,13 +203,17 @@ impl Authority {
             Kind::Revocation => {
                 let revocation = Revocation::from_bytes(body)?;
                 if let Some(grant) = self.grants.get_mut(&revocation.grant) {
+                    let first = revocation.continues.unwrap_or_else(|| event.id());
+                    grant
+                        .cuts
+                        .entry(first)
+                        .or_default()
+                        .extend(&revocation.cuts);
                     // Several revocations combine to the earliest by id; all of them end it.
-                    let first = grant
-                        .revoked
-                        .as_ref()
-                        .is_none_or(|(id, _)| event.id() < *id);
-                    if first {
-                        grant.revoked = Some((event.id(), revocation));
+                    let is_first = revocation.continues.is_none()
+                        && grant.revoked.as_ref().is_none_or(|(id, _)| first < *id);
+                    if is_first {
+                        grant.revoked = Some((first, revocation));
                     }
                 }
             }
@@ -219,6 +233,11 @@ impl Authority {
             Kind::Writer => self.vouch(event.event(), Vouch::from_bytes(body)?),
             Kind::Keys => {
                 Keys::from_bytes(body)?;
+            }
+            Kind::Approval => {
+                let approval = Approval::from_bytes(body)?;
+                let approvals = self.approvals.entry(header.person).or_default();
+                approvals.apply(header.time, event.id(), approval);
             }
             Kind::Root | Kind::Change | Kind::Sidecar | Kind::Purge => {}
         }
@@ -255,7 +274,9 @@ impl Authority {
             revoked: None,
             supersedes: offer.supersedes,
             superseded_by: None,
+            live: offer.live,
             renewed: None,
+            cuts: BTreeMap::new(),
             excluded: BTreeMap::new(),
         });
         let before = offer.supersedes.and_then(|before| self.grants.get(&before));
@@ -310,19 +331,14 @@ impl Authority {
     fn vouch(&mut self, event: &Event, vouch: Vouch) {
         let key = (event.header.person, vouch.certificate.device);
         self.enrol(vouch.certificate);
-        let number = event.header.number;
-        let vouched = self.vouched.entry(key).or_insert_with(|| Vouched {
-            number,
-            cuts: vouch.cuts.clone(),
-        });
-        if vouched.number < number {
-            *vouched = Vouched {
-                number,
-                cuts: vouch.cuts,
-            };
-        }
+        let vouched = self.vouched.entry(key).or_default();
+        vouched.say(event.header.number, vouch.cuts.as_deref());
     }
 
+    /// Returns what a person said about memories that waited for their word.
+    pub fn approvals(&self, person: PersonId) -> Option<&Approvals> {
+        self.approvals.get(&person)
+    }
     /// Returns the device, if it was ever certified.
     pub fn device(&self, device: &DeviceId) -> Option<&Enrolment> {
         self.devices.get(device)
@@ -396,6 +412,7 @@ impl Authority {
         delivered: &BTreeSet<GrantId>,
     ) -> Permit {
         let (person, device, incarnation) = writer;
+        let writer = (device, incarnation);
         if person == owner {
             return Permit::Open;
         }
@@ -407,28 +424,20 @@ impl Authority {
                 && grant.terms.access == Access::Write
                 && delivered.contains(&grant.id)
         }) {
-            let permit = grant
-                .revoked
-                .as_ref()
-                .map_or(Permit::Open, |(_, revocation)| {
-                    cut_for(&revocation.cuts, device, incarnation, memory)
-                });
+            let permit = match &grant.revoked {
+                None => Permit::Open,
+                Some((first, _)) => grant
+                    .cuts
+                    .get(first)
+                    .map_or(Permit::Closed, |cuts| cuts.permit(writer, memory)),
+            };
             best = wider(best, permit);
         }
         if let Some(vouched) = self.vouched.get(&(owner, device)) {
-            let permit = vouched.cuts.as_ref().map_or(Permit::Open, |cuts| {
-                cut_for(cuts, device, incarnation, memory)
-            });
-            best = wider(best, permit);
+            best = wider(best, vouched.permit(writer, memory));
         }
         best
     }
-}
-
-fn cut_for(cuts: &[Cut], device: DeviceId, incarnation: Incarnation, memory: MemoryId) -> Permit {
-    cuts.iter()
-        .find(|cut| cut.device == device && cut.incarnation == incarnation && cut.memory == memory)
-        .map_or(Permit::Closed, |cut| Permit::UpTo(cut.number, cut.event))
 }
 
 fn wider(a: Permit, b: Permit) -> Permit {

@@ -69,6 +69,21 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for Maybe<T> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
+/// The body of a verb before it is known which verb it is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Untyped(serde_json::Value);
+
+impl Untyped {
+    /// Reads the body as what the verb takes; nothing at all is the default.
+    pub(crate) fn typed<T: DeserializeOwned + Default>(self) -> Result<T, Refusal> {
+        if self.0.is_null() {
+            return Ok(T::default());
+        }
+        parse(self.0.to_string().as_bytes())
+    }
+}
+
 /// The one variable segment of a path, percent-decoded.
 #[derive(Debug)]
 pub(crate) struct Segment(pub(crate) String);

@@ -3,7 +3,7 @@
 //! The verbs behind `{id}:verb` are listed here, since the route matcher does not know them.
 //! It is not written by hand; `docs/openapi.json` is its snapshot.
 
-use crate::http::{imports, memories, sharing, sync};
+use crate::http::{circles, imports, memories, sharing, sync};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use protocol::api::problem::Problem;
@@ -21,7 +21,11 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
     paths(
         memories::restore,
         memories::purge,
+        circles::share,
+        circles::unshare,
         sharing::revoke,
+        sharing::renew,
+        sharing::replace,
         sharing::approve,
         sharing::deny,
         sync::prove,

@@ -2,15 +2,16 @@
 
 use crate::http::blocking;
 use crate::http::error::{Problems, Refusal};
-use crate::http::extract::{Json, Maybe, Nothing, Segment};
+use crate::http::extract::{Json, Maybe, Nothing, Segment, Untyped};
 use crate::http::guard::no_verb;
 use crate::service::Services;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use protocol::api::Page;
 use protocol::api::sharing::{
-    Grant, NewGrant, Offered, Preview, PreviewRequest, Request, Resolved, RevokeRequest, Revoked,
+    Grant, NewGrant, Offered, Preview, PreviewRequest, RenewRequest, ReplaceRequest, Request,
+    Resolved, RevokeRequest, Revoked,
 };
 
 /// Shows what a person would see under a grant.
@@ -67,10 +68,21 @@ pub(crate) async fn read(
 pub(crate) async fn act(
     State(services): State<Services>,
     segment: Segment,
-    Maybe(request): Maybe<RevokeRequest>,
-) -> Result<axum::Json<Revoked>, Refusal> {
+    Maybe(body): Maybe<Untyped>,
+) -> Result<Response, Refusal> {
     match segment.verb() {
-        Some((id, "revoke")) => revoke(&services, id, request).await,
+        Some((id, "revoke")) => {
+            let revoked = revoke(&services, id, body.typed()?).await?;
+            Ok(revoked.into_response())
+        }
+        Some((id, "renew")) => {
+            let renewed = renew(services, id.to_owned(), body.typed()?).await?;
+            Ok(renewed.into_response())
+        }
+        Some((id, "replace")) => {
+            let replaced = replace(services, id.to_owned(), body.typed()?).await?;
+            Ok(replaced.into_response())
+        }
         _ => Err(no_verb(&segment, "GET,HEAD")),
     }
 }
@@ -88,6 +100,32 @@ pub(crate) async fn revoke(
     Ok(axum::Json(services.revoke(id, request).await?))
 }
 
+/// Moves the end of a grant, nearer or further away.
+#[utoipa::path(post, path = "/v1/grants/{id}:renew", tag = "sharing",
+    request_body = Option<RenewRequest>,
+    params(("id" = String, Path, description = "The grant, or a unique prefix of its id.")),
+    responses((status = 200, description = "The grant as it stands.", body = Grant), Problems))]
+pub(crate) async fn renew(
+    services: Services,
+    id: String,
+    request: RenewRequest,
+) -> Result<axum::Json<Grant>, Refusal> {
+    blocking::json(services, move |services| services.renew(&id, request)).await
+}
+
+/// Puts another grant to the same person in the place of one.
+#[utoipa::path(post, path = "/v1/grants/{id}:replace", tag = "sharing",
+    request_body = ReplaceRequest,
+    params(("id" = String, Path, description = "The grant, or a unique prefix of its id.")),
+    responses((status = 200, description = "The new grant.", body = Offered), Problems))]
+pub(crate) async fn replace(
+    services: Services,
+    id: String,
+    request: ReplaceRequest,
+) -> Result<axum::Json<Offered>, Refusal> {
+    blocking::json(services, move |services| services.replace(&id, request)).await
+}
+
 /// Lists what waits for a yes or a no.
 #[utoipa::path(get, path = "/v1/requests", tag = "sharing",
     responses((status = 200, description = "What waits.", body = Page<Request>), Problems))]
@@ -95,6 +133,17 @@ pub(crate) async fn requests(
     State(services): State<Services>,
 ) -> Result<axum::Json<Page<Request>>, Refusal> {
     blocking::json(services, Services::requests).await
+}
+
+/// Shows one thing that waits, with the memories it is about.
+#[utoipa::path(get, path = "/v1/requests/{id}", tag = "sharing", operation_id = "requests_read",
+    params(("id" = String, Path, description = "The request, or a unique prefix of its id.")),
+    responses((status = 200, description = "The request.", body = Request), Problems))]
+pub(crate) async fn request(
+    State(services): State<Services>,
+    Segment(id): Segment,
+) -> Result<axum::Json<Request>, Refusal> {
+    blocking::json(services, move |services| services.request(&id)).await
 }
 
 /// Does what the verb behind the request says.

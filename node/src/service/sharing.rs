@@ -1,5 +1,8 @@
 //! Sharing: preview, offer, answer, revoke.
 
+mod additions;
+mod ends;
+
 use super::{Failure, Services};
 use crate::clock;
 use crdt::grant::authority::{Grant as Held, State as GrantState};
@@ -28,31 +31,60 @@ const TOLD_MAX: Duration = Duration::from_secs(2);
 const NOTICE: &str = "What was already read stays known, and a copy that was sent can be kept. \
     New changes cannot be read from now on.";
 
-/// What a person would see, with the memories by id.
-struct Set {
-    memories: Vec<(MemoryId, u64)>,
-    held: Vec<(MemoryId, &'static str)>,
-}
+/// What a person would see, as it is told and confirmed.
+pub(super) struct Set(pub(super) storage::store::preview::Preview);
 
 impl Set {
     /// Names exactly this set under these terms.
-    fn digest(&self, person: PersonId, selector: &str, access: Access) -> String {
-        let mut parts: Vec<&[u8]> = vec![
-            person.as_bytes(),
-            selector.as_bytes(),
-            access.as_str().as_bytes(),
+    fn digest(&self, audience: &[PersonId], selector: &str, terms: &Terms) -> String {
+        let shape = [
+            terms.access as u8,
+            terms.history as u8,
+            u8::from(terms.reshare),
         ];
-        let mut ids: Vec<&[u8; 32]> = self.memories.iter().map(|(id, _)| id.as_bytes()).collect();
+        let people = Hash::of("second-brain 2026 v1 audience", &{
+            let people = audience.iter().map(|person| person.as_bytes().as_slice());
+            people.collect::<Vec<_>>()
+        });
+        let mut parts: Vec<&[u8]> = vec![people.0.as_slice(), &shape, selector.as_bytes()];
+        let mut ids: Vec<&[u8; 32]> = self
+            .0
+            .memories
+            .iter()
+            .map(|(id, _)| id.as_bytes())
+            .collect();
         ids.sort_unstable();
         parts.extend(ids.iter().map(|id| id.as_slice()));
         crdt::id::to_base32(&Hash::of("second-brain 2026 v1 preview", &parts).0)
+    }
+    /// Stops a commit whose set is not the one that was confirmed.
+    pub(super) fn check(
+        &self,
+        audience: &[PersonId],
+        selector: &str,
+        terms: &Terms,
+        digest: Option<String>,
+        expect: Option<usize>,
+    ) -> Result<String, Failure> {
+        let found = self.0.memories.len();
+        let look = "look at the preview again: brainctl share preview";
+        if let Some(expected) = expect.filter(|count| *count != found) {
+            let title = format!("the selector takes in {found} memories, not {expected}");
+            return Err(Failure::new(ErrorCode::Conflict, title).hint(look));
+        }
+        let is = self.digest(audience, selector, terms);
+        if digest.is_some_and(|seen| seen != is) {
+            let title = "the set changed since you looked at it; nothing was shared";
+            return Err(Failure::new(ErrorCode::PreviewChanged, title).hint(look));
+        }
+        Ok(is)
     }
     fn held(&self) -> Vec<HeldBack> {
         let show = |(id, rule): &(MemoryId, &'static str)| HeldBack {
             id: id.to_string(),
             rule: (*rule).to_owned(),
         };
-        self.held.iter().map(show).collect()
+        self.0.held.iter().map(show).collect()
     }
 }
 
@@ -61,13 +93,11 @@ impl Services {
     pub(super) fn read_spec(spec: &GrantSpec) -> Result<(Selector, Terms), Failure> {
         let selector = Selector::parse(&spec.selector)?;
         let refuse = |title: &str| Failure::new(ErrorCode::BadSelector, title);
-        if !selector.is_explicit() && selector != Selector::All {
-            return Err(refuse("a share selects by labels: tag:, space: or id:")
-                .because("words, kinds and dates would take in new memories that nobody looked at")
-                .hint(format!(
-                    "brainctl tag add '{}' shared      label the matches, then share tag:shared",
-                    spec.selector
-                )));
+        if selector.asks_about_grants() {
+            return Err(
+                refuse("a share cannot select by shared-with:, it would ask about itself")
+                    .hint("name what to share by its labels: tag:, space: or id:"),
+            );
         }
         if selector.is_open_ended() {
             return Err(
@@ -108,41 +138,22 @@ impl Services {
         Ok((selector, terms))
     }
 
-    fn set(state: &State, selector: &Selector) -> Set {
-        let now = clock::now();
-        let mut set = Set {
-            memories: Vec::new(),
-            held: Vec::new(),
-        };
-        let mine = state
-            .memories
-            .values()
-            .filter(|f| f.owner == state.me && !f.purged);
-        for facts in mine.filter(|facts| selector.matches(&state.label(facts, now))) {
-            match State::held_by(facts) {
-                None => set.memories.push((facts.id, facts.bytes)),
-                Some(rule) => set.held.push((facts.id, rule)),
-            }
-        }
-        set
-    }
-
     /// Shows what a person would see under a grant.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "the edge hands over what it decoded"
     )]
     pub fn preview(&self, request: PreviewRequest) -> Result<Preview, Failure> {
-        let person = self.find_person(&request.with)?;
+        let audience = self.find_audience(&request.with)?;
         let (selector, terms) = Self::read_spec(&request.grant)?;
-        let set = self.store().read(|state| Self::set(state, &selector));
-        let mut items = Vec::with_capacity(set.memories.len());
+        let set = Set(self.store().preview(&selector, clock::now())?);
+        let mut items = Vec::with_capacity(set.0.memories.len());
         let mut outside = 0_usize;
-        for (id, bytes) in &set.memories {
+        for (id, bytes) in &set.0.memories {
             let Some(content) = self.store().content(*id)? else {
                 continue;
             };
-            let is_in = |to: &MemoryId| set.memories.iter().any(|(id, _)| id == to);
+            let is_in = |to: &MemoryId| set.0.memories.iter().any(|(id, _)| id == to);
             outside += content.links.iter().filter(|link| !is_in(&link.to)).count();
             items.push(PreviewItem {
                 id: id.to_string(),
@@ -157,14 +168,22 @@ impl Services {
                  their titles and texts do not"
             ));
         }
+        if !selector.is_explicit() {
+            careful.push(if request.grant.live == Some(true) {
+                "words, kinds and dates take in new matches that nobody labelled, at once"
+                    .to_owned()
+            } else {
+                "new matches wait for your yes: brainctl request ls".to_owned()
+            });
+        }
         if terms.access == Access::Write {
             careful.push("they can change these memories; you see every change".to_owned());
         }
         Ok(Preview {
-            count: set.memories.len(),
-            bytes: set.memories.iter().map(|(_, bytes)| bytes).sum(),
+            count: set.0.memories.len(),
+            bytes: set.0.memories.iter().map(|(_, bytes)| bytes).sum(),
             items,
-            digest: set.digest(person, &selector.to_string(), terms.access),
+            digest: set.digest(&audience, &selector.to_string(), &terms),
             held: set.held(),
             careful,
         })
@@ -179,26 +198,16 @@ impl Services {
         let person = self.find_person(&new.with)?;
         let (selector, terms) = Self::read_spec(&new.grant)?;
         let text = selector.to_string();
-        let access = terms.access;
         let offered = self.store().transact::<_, Failure>(clock::now(), |tx| {
-            let set = Self::set(tx.state(), &selector);
-            let digest = set.digest(person, &text, access);
-            if let Some(expected) = new.expect.filter(|count| *count != set.memories.len()) {
-                let found = set.memories.len();
-                let title = format!("the selector takes in {found} memories, not {expected}");
-                return Err(Failure::new(ErrorCode::Conflict, title)
-                    .hint("look at the preview again: brainctl share preview"));
-            }
-            if new.digest.as_ref().is_some_and(|seen| *seen != digest) {
-                let title = "the set changed since you looked at it; nothing was shared";
-                return Err(Failure::new(ErrorCode::PreviewChanged, title)
-                    .hint("look at the preview again: brainctl share preview"));
-            }
-            let grant = tx.offer(person, text.clone(), terms.clone())?;
+            let set = Set(tx.preview(&selector)?);
+            let seen = new.digest.clone();
+            let digest = set.check(&[person], &text, &terms, seen, new.expect)?;
+            let live = new.grant.live.unwrap_or(false);
+            let grant = tx.offer_instead(person, text.clone(), terms.clone(), None, live)?;
             Ok(Offered {
                 grant: grant.to_string(),
                 state: GrantState::Offered.as_str().to_owned(),
-                count: set.memories.len(),
+                count: set.0.memories.len(),
                 held: set.held(),
                 digest,
             })
@@ -207,7 +216,7 @@ impl Services {
         Ok(offered)
     }
 
-    fn show_grant(state: &State, grant: &Held) -> Grant {
+    pub(super) fn show_grant(state: &State, grant: &Held) -> Grant {
         let now = clock::now();
         let gives = grant.owner == state.me;
         let other = if gives { grant.grantee } else { grant.owner };
@@ -232,6 +241,8 @@ impl Services {
             access: grant.terms.access.as_str().to_owned(),
             state: grant.state(now).as_str().to_owned(),
             expires: grant.expires().map(crdt::time::Timestamp::to_rfc3339),
+            lease: grant.terms.lease_ms.is_some(),
+            supersedes: grant.supersedes.map(|before| before.to_string()),
             purpose: grant.terms.purpose.clone(),
             count: count.count(),
         }
@@ -251,7 +262,7 @@ impl Services {
         })
     }
 
-    fn find_grant(&self, text: &str) -> Result<GrantId, Failure> {
+    pub(super) fn find_grant(&self, text: &str) -> Result<GrantId, Failure> {
         let lower = text.to_lowercase();
         let found: Vec<GrantId> = self.store().read(|state| {
             let grants = state.authority.grants().map(|grant| grant.id);
@@ -383,9 +394,12 @@ impl Services {
                     ),
                     from,
                     created: grant.offered.wall().to_rfc3339(),
+                    items: Vec::new(),
                 }
             };
-            waiting.map(show).collect()
+            let mut items: Vec<Request> = waiting.map(show).collect();
+            items.extend(additions::requests(state));
+            items
         });
         Ok(Page {
             items,
@@ -393,8 +407,24 @@ impl Services {
         })
     }
 
+    /// Shows one thing that waits.
+    pub fn request(&self, id: &str) -> Result<Request, Failure> {
+        if let Some(addition) = self.addition(id)? {
+            return Ok(addition);
+        }
+        let lower = id.to_lowercase();
+        let all = self.requests()?.items.into_iter();
+        let mut found = all.filter(|request| lower.len() >= 4 && request.id.starts_with(&lower));
+        found.next().ok_or_else(|| {
+            Failure::not_found("request", id).hint("brainctl request ls        list what waits")
+        })
+    }
+
     /// Says yes or no.
     pub fn resolve_request(&self, id: &str, approve: bool) -> Result<Resolved, Failure> {
+        if let Some(resolved) = self.resolve_addition(id, approve)? {
+            return Ok(resolved);
+        }
         let Ok(grant) = self.find_grant(id) else {
             return Err(Failure::not_found("request", id)
                 .hint("brainctl request ls        list what waits"));

@@ -1,15 +1,19 @@
 //! The dialler: keeps a session with every paired person, with growing pauses.
 
 use super::Sync;
+use crate::clock;
 use crdt::id::{DeviceId, PersonId};
 use protocol::session::Role;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use storage::records::PeerState;
+use storage::tx::ShareError;
 
 const TICK: Duration = Duration::from_millis(500);
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_mins(1);
+/// How often leases are looked at; only those of persons who are here now are renewed.
+const RENEWAL: Duration = Duration::from_secs(30);
 
 struct Attempt {
     next: Instant,
@@ -20,6 +24,7 @@ struct Attempt {
 pub async fn run(sync: Sync) {
     let mut attempts: BTreeMap<PersonId, Attempt> = BTreeMap::new();
     let mut wake = sync.0.wake.subscribe();
+    let mut renewal = Instant::now();
     loop {
         tokio::select! {
             () = sync.0.shutdown.cancelled() => return,
@@ -29,6 +34,10 @@ pub async fn run(sync: Sync) {
                 Err(_) => return,
             },
         }
+        if renewal <= Instant::now() {
+            renewal = Instant::now() + RENEWAL;
+            renew_leases(&sync);
+        }
         for (person, devices) in absent(&sync) {
             let due = attempts
                 .get(&person)
@@ -37,6 +46,28 @@ pub async fn run(sync: Sync) {
                 let worked = dial(&sync, person, &devices).await;
                 note(&mut attempts, person, worked);
             }
+        }
+    }
+}
+
+/// Renews the leases of everyone who is connected: both sides are alive and willing.
+fn renew_leases(sync: &Sync) {
+    let persons: Vec<PersonId> = sync.table().sessions.keys().copied().collect();
+    for person in persons {
+        let renewed = sync
+            .0
+            .store
+            .transact::<_, ShareError>(clock::now(), |tx| tx.renew_due(person));
+        match renewed {
+            Ok(grants) if grants.is_empty() => {}
+            Ok(grants) => {
+                for grant in grants {
+                    let grant = Some(grant.to_string());
+                    sync.0.notices.send("grant.renewed", grant);
+                }
+                sync.changed();
+            }
+            Err(error) => tracing::warn!(%error, "a lease was not renewed"),
         }
     }
 }

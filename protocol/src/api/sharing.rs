@@ -18,13 +18,17 @@ pub struct GrantSpec {
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
+    /// Whether new matches come in by themselves where the selector infers (words, kinds,
+    /// dates); otherwise each waits for a yes. Labels always take matches in at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<bool>,
 }
 
 /// `POST /v1/grant-previews`: what a person would see.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreviewRequest {
-    /// The person: petname, `did:key` or a unique prefix of it.
+    /// The person: petname, `did:key` or a unique prefix of it; or `circle:` and its name.
     pub with: String,
     /// What to share.
     pub grant: GrantSpec,
@@ -113,15 +117,54 @@ pub struct Grant {
     pub selector: String,
     /// `read` or `write`.
     pub access: String,
-    /// `offered`, `active`, `declined`, `expired` or `revoked`.
+    /// `offered`, `active`, `declined`, `expired`, `superseded` or `revoked`.
     pub state: String,
     /// When it ends by itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires: Option<String>,
+    /// Whether it is renewed by itself while both sides are alive and willing.
+    #[serde(default)]
+    pub lease: bool,
+    /// The grant it takes the place of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub supersedes: Option<String>,
     /// What it is for.
     pub purpose: String,
     /// How many memories it takes in now.
     pub count: usize,
+}
+
+/// `POST /v1/grants/{id}:renew`: moves the end of a grant.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenewRequest {
+    /// How long from now, in seconds; 90 days if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_s: Option<u64>,
+}
+
+/// `POST /v1/grants/{id}:replace`: puts another grant to the same person in its place.
+///
+/// What is absent stays as it is. A narrower grant holds at once; a wider one waits for their
+/// yes, and until then the old one goes on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaceRequest {
+    /// The selector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// `read` or `write`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<String>,
+    /// How long from now, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_s: Option<u64>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// The digest of the preview that was confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// `POST /v1/grants/{id}:revoke`.
@@ -160,9 +203,9 @@ pub struct Told {
 /// Something that waits for a yes or a no.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Request {
-    /// Its id: the grant that was offered.
+    /// Its id: the grant that was offered, or a name of exactly these additions.
     pub id: String,
-    /// `grant`.
+    /// `grant` (someone offers me one), or `addition` (new matches of a share of mine wait).
     pub kind: String,
     /// Who asks, by petname.
     pub from: String,
@@ -170,6 +213,18 @@ pub struct Request {
     pub summary: String,
     /// When it came.
     pub created: String,
+    /// The memories it is about, where they are mine to see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<RequestItem>,
+}
+
+/// A memory that a request is about.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RequestItem {
+    /// The memory.
+    pub id: String,
+    /// Its title.
+    pub title: String,
 }
 
 /// The answer to approving or denying a request.

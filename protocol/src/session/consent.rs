@@ -4,7 +4,7 @@
 //! taking events in, a side tells its frontier again: that is the acknowledgement.
 
 use super::{Effect, Phase, Session};
-use crate::limits::CONSENT_EVENTS_MAX;
+use crate::limits::{CONSENT_EVENTS_MAX, FRAME_BYTES_TARGET};
 use crate::wire::control::{Control, FeedTip};
 
 impl Session {
@@ -37,17 +37,18 @@ impl Session {
             return Vec::new();
         }
         let mut effects = Vec::new();
-        let batches = events.chunks(CONSENT_EVENTS_MAX).count();
-        for (number, batch) in events.chunks(CONSENT_EVENTS_MAX).enumerate() {
-            let (events, last) = (batch.to_vec(), number + 1 == batches);
-            effects.push(Effect::Send(Control::Consent { events, last }));
-        }
-        if batches == 0 {
+        let mut batches = batches(events);
+        let last = batches.pop().unwrap_or_default();
+        for events in batches {
             effects.push(Effect::Send(Control::Consent {
-                events: Vec::new(),
-                last: true,
+                events,
+                last: false,
             }));
         }
+        effects.push(Effect::Send(Control::Consent {
+            events: last,
+            last: true,
+        }));
         if let Phase::Consent { sent, .. } = &mut self.phase {
             *sent = true;
         }
@@ -82,5 +83,41 @@ impl Session {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// Splits consent into messages that fit into frames: one may name thousands of memories.
+fn batches(events: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
+    let mut batches: Vec<Vec<Vec<u8>>> = Vec::new();
+    let mut bytes = 0;
+    for event in events {
+        bytes += event.len();
+        match batches.last_mut() {
+            Some(batch) if batch.len() < CONSENT_EVENTS_MAX && bytes <= FRAME_BYTES_TARGET => {
+                batch.push(event.clone());
+            }
+            _ => {
+                bytes = event.len();
+                batches.push(vec![event.clone()]);
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_consent_events_do_not_share_a_message() {
+        let events = [1, 200 << 10, 400 << 10, 100 << 10, 100 << 10].map(|size| vec![7; size]);
+        let batches = batches(&events);
+        let counts: Vec<usize> = batches.iter().map(Vec::len).collect();
+        assert_eq!(counts, [2, 1, 2]);
+        assert_eq!(batches.concat(), events);
+        let many = vec![vec![1]; CONSENT_EVENTS_MAX + 1];
+        assert_eq!(super::batches(&many).len(), 2);
+        assert!(super::batches(&[]).is_empty());
     }
 }

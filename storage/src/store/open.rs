@@ -1,6 +1,7 @@
 //! Opening: rows into memory, then the projections that lag.
 
 use super::state::State;
+use super::state::texts::Texts;
 use super::{Owner, Store, StoreError, decode};
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Keyspace, Kv, Scan};
@@ -140,6 +141,7 @@ impl State {
             members: BTreeMap::new(),
             peers: BTreeMap::new(),
             invites: Vec::new(),
+            texts: Texts::default(),
             consent: BTreeMap::new(),
         }
     }
@@ -180,6 +182,7 @@ fn load(store: &Store, incarnation: Incarnation) -> Result<State, StoreError> {
         }
         Ok(true)
     })?;
+    load_texts(store, &mut state)?;
     let last = kv.scan(layout::LOG, &Scan::all().descending().max(1))?;
     if let Some(item) = last.items.first() {
         state.head = number_of(&item.key).unwrap_or_default();
@@ -188,6 +191,24 @@ fn load(store: &Store, incarnation: Incarnation) -> Result<State, StoreError> {
         }
     }
     Ok(state)
+}
+
+/// Finds what contains the words that grants of mine select by.
+fn load_texts(store: &Store, state: &mut State) -> Result<(), StoreError> {
+    let missing = state.texts.missing(&state.authority, state.me);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    state.texts.follow(&missing);
+    let mine = state
+        .memories
+        .values()
+        .filter(|facts| facts.owner == state.me);
+    for memory in mine.map(|facts| facts.id).collect::<Vec<_>>() {
+        let content = store.content(memory)?;
+        state.texts.note(memory, content.as_ref());
+    }
+    Ok(())
 }
 
 fn load_vectors(store: &Store, model: (&str, usize)) -> Result<(), StoreError> {

@@ -2,11 +2,14 @@
 //!
 //! Derived from the rows at start and kept in step by transactions; never the only copy.
 
+pub(crate) mod texts;
+
 use crate::records::{Facts, Invite, Member, Peer, PeerState};
 use crdt::codec::Canonical as _;
 use crdt::envelope::Epoch;
 use crdt::event::admit::Verified;
-use crdt::event::body::{Cut, Vouch};
+use crdt::event::body::Vouch;
+use crdt::event::body::approval::Subject;
 use crdt::event::{Event, Incarnation, Kind, Signed};
 use crdt::grant::Access;
 use crdt::grant::authority::{Authority, Grant, State as GrantState, parties};
@@ -43,8 +46,21 @@ pub struct State {
     pub peers: BTreeMap<PersonId, Peer>,
     /// The tickets that were given out.
     pub invites: Vec<Invite>,
+    /// What contains the words that grants of mine select by.
+    pub(crate) texts: texts::Texts,
     /// The consent events between this person and another, by the other.
     pub(crate) consent: BTreeMap<PersonId, Consent>,
+}
+
+/// How a memory stands to a selector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is not selected.
+    Outside,
+    /// It is selected, and this rule holds it back.
+    Held(&'static str),
+    /// It is selected and may leave.
+    Inside,
 }
 
 /// The consent events between two persons.
@@ -56,8 +72,17 @@ pub(crate) struct Consent {
     pub(crate) feeds: BTreeMap<(DeviceId, Incarnation), u64>,
     /// All of them in log order: place in the log, writer, number.
     pub(crate) entries: Vec<(u64, (DeviceId, Incarnation), u64)>,
-    /// The writers that I vouched for to the other person, and how far, as last said.
-    pub(crate) vouched: BTreeMap<DeviceId, Option<Vec<Cut>>>,
+    /// The writers that I vouched for to the other person.
+    pub(crate) vouched: BTreeMap<DeviceId, Told>,
+}
+
+/// What I last said about a writer to another person.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Whether everything the writer writes counts.
+    pub(crate) is_open: bool,
+    /// If not: the memories of which I said since how far it counts.
+    pub(crate) memories: BTreeSet<MemoryId>,
 }
 
 impl State {
@@ -106,6 +131,7 @@ impl State {
             facts,
             now,
             text: None,
+            texts: &self.texts,
         }
     }
     /// Returns whether the egress guard lets a memory out at all, or the rule that holds it.
@@ -113,27 +139,71 @@ impl State {
         (facts.sidecar.sensitivity() == Sensitivity::Secret).then_some("sensitivity-secret")
     }
 
-    /// Returns the grants under which a peer may fetch one of my memories now.
+    /// Returns how one of my memories stands to a selector: held back, let out, or not selected.
     ///
     /// The one function behind preview, reconciliation and the guard before the wire.
+    pub(super) fn stands(
+        &self,
+        facts: &Facts,
+        now: Timestamp,
+        selects: impl FnOnce(&dyn selector::Facts) -> bool,
+    ) -> Standing {
+        if facts.owner != self.me || !selects(&self.label(facts, now)) {
+            return Standing::Outside;
+        }
+        Self::held_by(facts).map_or(Standing::Inside, Standing::Held)
+    }
+
+    /// Returns the grants under which a peer may fetch one of my memories now.
     pub fn grants_over<'a>(
         &'a self,
         facts: &'a Facts,
         peer: PersonId,
         now: Timestamp,
     ) -> impl Iterator<Item = &'a Grant> {
-        let open = facts.owner == self.me && Self::held_by(facts).is_none();
         self.authority
             .grants_to(self.me, peer, now)
             .filter(move |grant| {
-                // A purged memory goes on only where it was given, to carry the news.
-                open && if facts.purged {
-                    self.is_member(facts.id, grant.id)
-                } else {
-                    grant.selects(&self.label(facts, now))
-                }
+                let standing = self.stands(facts, now, |labels| {
+                    // A purged memory goes on only where it was given, to carry the news.
+                    if facts.purged {
+                        self.is_member(facts.id, grant.id)
+                    } else {
+                        self.selects(grant, facts, labels)
+                    }
+                });
+                standing == Standing::Inside
             })
     }
+    /// Tells whether one of my grants takes a memory in: the selector matches, and where it
+    /// infers, I said yes.
+    fn selects(&self, grant: &Grant, facts: &Facts, labels: &dyn selector::Facts) -> bool {
+        grant.selects(labels)
+            && (!grant.holds_additions() || self.ruling(grant.id, facts.id) == Some(true))
+    }
+    /// Returns what I said about a memory that a grant's selector infers.
+    fn ruling(&self, grant: GrantId, memory: MemoryId) -> Option<bool> {
+        let approvals = self.authority.approvals(self.me)?;
+        let ruling = approvals.of(&Subject::Addition { grant }, memory)?;
+        Some(ruling.approved)
+    }
+    /// Returns the memories that wait for my word to enter the view of a grant of mine.
+    pub fn additions(&self, grant: &Grant, now: Timestamp) -> Vec<MemoryId> {
+        let is_open = matches!(grant.state(now), GrantState::Offered | GrantState::Active);
+        if grant.owner != self.me || !is_open || !grant.holds_additions() {
+            return Vec::new();
+        }
+        let waits = |facts: &&Facts| {
+            facts.owner == self.me
+                && is_listed(facts)
+                && Self::held_by(facts).is_none()
+                && grant.selects(&self.label(facts, now))
+                && self.ruling(grant.id, facts.id).is_none()
+        };
+        let waiting = self.memories.values().filter(waits);
+        waiting.map(|facts| facts.id).collect()
+    }
+
     /// Returns the grants under which I hold one of a peer's memories now.
     pub fn held_under<'a>(
         &'a self,
@@ -231,7 +301,12 @@ impl State {
             && header.person == self.me
             && let Ok(vouch) = Vouch::from_bytes(&event.event().body)
         {
-            consent.vouched.insert(vouch.certificate.device, vouch.cuts);
+            let told = consent.vouched.entry(vouch.certificate.device).or_default();
+            told.is_open = vouch.cuts.is_none();
+            match vouch.cuts {
+                None => told.memories.clear(),
+                Some(cuts) => told.memories.extend(cuts.iter().map(|cut| cut.memory)),
+            }
         }
     }
     /// Takes in a consent event from this node's own log at start.
@@ -240,8 +315,8 @@ impl State {
         self.take_consent(number, &Verified::from_own_log(event));
     }
 
-    /// Returns how far I vouched for a writer to a person, if I did.
-    pub(crate) fn vouched(&self, person: PersonId, writer: DeviceId) -> Option<&Option<Vec<Cut>>> {
+    /// Returns what I said about a writer to a person, if I did.
+    pub(crate) fn vouched(&self, person: PersonId, writer: DeviceId) -> Option<&Told> {
         self.consent.get(&person)?.vouched.get(&writer)
     }
     /// Tells whether any grant of mine lets a person write.
@@ -254,15 +329,6 @@ impl State {
                 && grant.terms.access == Access::Write
         })
     }
-    /// Tells whether a memory was ever given to a person.
-    pub(crate) fn was_given(&self, memory: MemoryId, person: PersonId) -> bool {
-        let grants = self.members.get(&memory);
-        let grants = grants.into_iter().flat_map(BTreeMap::keys);
-        grants
-            .filter_map(|grant| self.authority.grant(*grant))
-            .any(|grant| grant.grantee == person)
-    }
-
     pub(crate) fn add_member(&mut self, member: &Member) {
         self.members
             .entry(member.memory)
@@ -296,8 +362,10 @@ pub struct Labels<'a> {
     state: &'a State,
     facts: &'a Facts,
     now: Timestamp,
-    /// Lower-case title and body, where the caller loaded them.
+    /// Lower-case title and body, where the caller loaded them; without them, only words that
+    /// grants select by are known.
     text: Option<String>,
+    texts: &'a texts::Texts,
 }
 
 impl std::fmt::Debug for Labels<'_> {
@@ -306,11 +374,16 @@ impl std::fmt::Debug for Labels<'_> {
     }
 }
 
-impl Labels<'_> {
+impl<'a> Labels<'a> {
+    /// Looks for words in these texts instead of those that grants select by.
+    pub(super) fn looking_into(mut self, texts: &'a texts::Texts) -> Self {
+        self.texts = texts;
+        self
+    }
     /// Adds the text, for selectors that look into it.
     #[must_use]
     pub fn with_text(mut self, title: &str, body: &str) -> Self {
-        self.text = Some(format!("{title}\n{body}").to_lowercase());
+        self.text = Some(texts::lower(title, body));
         self
     }
 }
@@ -360,7 +433,10 @@ impl selector::Facts for Labels<'_> {
         })
     }
     fn contains(&self, lower: &str) -> bool {
-        self.text.as_ref().is_some_and(|text| text.contains(lower))
+        match &self.text {
+            Some(text) => text.contains(lower),
+            None => self.texts.contains(lower, self.facts.id),
+        }
     }
 }
 

@@ -183,6 +183,9 @@ impl Tx<'_> {
                 self.save_authority();
                 self.put(layout::CONSENT, ordered(number).to_vec(), Vec::new());
                 self.state.take_consent(number, &event);
+                if header.kind == Kind::Offer && header.owner == self.state.me {
+                    self.follow_texts()?;
+                }
             }
             Feed::Root | Feed::Memory(_) | Feed::Sidecar(_) => self.stage_projection(projected)?,
         }

@@ -13,7 +13,7 @@ use crate::store::{StoreError, decode};
 use crdt::codec::Canonical as _;
 use crdt::envelope::{ContentKey, Epoch, SealedKey};
 use crdt::event::Kind;
-use crdt::id::{EventId, GrantId, MemoryId, PersonId};
+use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is about to leave for one person.
@@ -23,6 +23,8 @@ pub struct Disclosure {
     pub memories: Vec<DisclosedMemory>,
     /// Events and memberships that may not leave now.
     pub withheld: u32,
+    /// The memories that leave, by each writer who is not their owner.
+    written: BTreeMap<DeviceId, BTreeSet<MemoryId>>,
 }
 
 /// What is about to leave of one memory.
@@ -75,6 +77,9 @@ impl Tx<'_> {
             let asked_for = keyed.remove(&memory).unwrap_or_default();
             self.disclose_memory(person, memory, events, &asked_for, &mut disclosure)?;
         }
+        for (writer, memories) in std::mem::take(&mut disclosure.written) {
+            self.vouch_for(person, writer, &memories)?;
+        }
         disclosure
             .memories
             .sort_by_key(|memory| memory.events.first().map(|event| event.0));
@@ -112,8 +117,9 @@ impl Tx<'_> {
             return Ok(());
         };
         let keys = if facts.owner == self.state.me {
-            for writer in facts.writers.clone() {
-                self.vouch_for(person, writer, Some(memory))?;
+            for written in &facts.writers {
+                let memories = disclosure.written.entry(written.device).or_default();
+                memories.insert(memory);
             }
             self.seal_keys(&facts, &grants, &events, asked_for)?
         } else {

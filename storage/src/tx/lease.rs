@@ -66,9 +66,10 @@ impl Tx<'_> {
         grant: GrantId,
         selector: String,
         terms: Terms,
+        live: bool,
     ) -> Result<GrantId, ShareError> {
         let found = self.own_live_grant(grant)?;
-        let next = self.offer_instead(found.grantee, selector, terms, Some(grant))?;
+        let next = self.offer_instead(found.grantee, selector, terms, Some(grant), live)?;
         let is_narrower = self.grant(next)?.state(self.now) == GrantState::Active;
         if is_narrower || found.state(self.now) == GrantState::Offered {
             self.end(&found, String::new())?;

@@ -6,7 +6,7 @@
 use super::Tx;
 use super::append::AppendError;
 use crate::layout::{self, ordered};
-use crate::records::{DocumentRow, Facts};
+use crate::records::{DocumentRow, Facts, Written};
 use crate::store::{StoreError, decode};
 use crdt::codec::Canonical as _;
 use crdt::event::admit::{Refusal, Verified};
@@ -325,6 +325,10 @@ impl Tx<'_> {
         let memory = facts.id;
         self.save_facts(&facts);
         self.put(layout::FACTS, self.memory_key(memory), facts.to_bytes());
+        if !self.state.texts.is_empty() && (content.is_some() || facts.purged) {
+            self.save_texts();
+            self.state.texts.note(memory, content.as_ref());
+        }
         self.state.put_facts(facts);
         self.touched.insert(memory, content);
         self.note_moves(memory);
@@ -343,8 +347,21 @@ fn add_event(facts: &mut Facts, event: &Verified<Event>) {
     let header = event.header();
     facts.events.push((header.time, event.id()));
     facts.updated = facts.updated.max(header.time);
-    if header.person != facts.owner && !facts.writers.contains(&header.author) {
-        facts.writers.push(header.author);
+    if header.person == facts.owner {
+        return;
+    }
+    let written = Written {
+        device: header.author,
+        incarnation: header.incarnation,
+        number: header.number,
+        event: event.id(),
+    };
+    let is_same = |known: &&mut Written| {
+        (known.device, known.incarnation) == (written.device, written.incarnation)
+    };
+    match facts.writers.iter_mut().find(is_same) {
+        Some(known) => *known = written,
+        None => facts.writers.push(written),
     }
 }
 

@@ -3,18 +3,21 @@
 use super::Tx;
 use super::append::{AppendError, Draft};
 use crate::layout::{self, meta};
+use crate::records::Written;
 use crate::store::StoreError;
 use crdt::codec::Canonical as _;
 use crdt::envelope::{Epoch, ScopeKey};
 use crdt::event::admit::Verified;
+use crdt::event::body::approval::Subject;
 use crdt::event::body::{
-    Answer, Cut, Keys, Membership, Offer, Revocation, SCOPE_MAX, Scope, Vouch,
+    Answer, CUTS_MAX, Cut, Keys, Membership, Offer, Revocation, SCOPE_MAX, Scope, Vouch,
 };
-use crdt::event::{Event, Feed, Header, Kind, Signed};
+use crdt::event::{Event, Feed, Kind, Signed};
 use crdt::grant::Terms;
 use crdt::grant::authority::{Grant, State as GrantState};
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
-use std::collections::BTreeMap;
+use crdt::identity::DeviceCertificate;
+use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// The generation of a scope key; a new one is made only when devices are added.
@@ -96,16 +99,20 @@ impl Tx<'_> {
         selector: String,
         terms: Terms,
     ) -> Result<GrantId, ShareError> {
-        self.offer_instead(grantee, selector, terms, None)
+        self.offer_instead(grantee, selector, terms, None, false)
     }
 
-    /// Offers a grant that takes the place of another one, if one is named.
-    pub(super) fn offer_instead(
+    /// Offers a grant that may take the place of another one, and whose new matches come in by
+    /// themselves (`live`) or wait for the owner's word where the selector infers.
+    ///
+    /// What it selects now was looked at, so that much is approved.
+    pub fn offer_instead(
         &mut self,
         grantee: PersonId,
         selector: String,
         terms: Terms,
         supersedes: Option<GrantId>,
+        live: bool,
     ) -> Result<GrantId, ShareError> {
         if !self.state.is_paired(grantee) {
             return Err(ShareError::NotPaired);
@@ -116,6 +123,7 @@ impl Tx<'_> {
             selector,
             terms,
             supersedes,
+            live,
         }
         .to_bytes();
         let offer = self.write_consent(Kind::Offer, grantee, me, body)?;
@@ -134,6 +142,15 @@ impl Tx<'_> {
             wraps.push(wrap.map_err(|error| AppendError::Unreadable(error.to_string()))?);
         }
         self.put_scope_key(grant, &key);
+        if let Some(found) = self
+            .state
+            .authority
+            .grant(grant)
+            .filter(|g| g.holds_additions())
+        {
+            let looked_at = self.state.additions(found, self.now);
+            self.approve(&Subject::Addition { grant }, &looked_at, true)?;
+        }
         let body = Keys {
             grant,
             epoch: SCOPE_EPOCH,
@@ -210,24 +227,39 @@ impl Tx<'_> {
         if found.state(self.now) == GrantState::Revoked {
             return Err(ShareError::State(GrantState::Revoked.as_str()));
         }
-        let rotation = self.end(&found, reason.clone())?;
-        // What it took the place of, and what was to take its place, end with it.
-        let related = |other: &&Grant| {
-            let is_before = Some(other.id) == found.supersedes;
-            let is_after =
-                other.supersedes == Some(grant) && other.state(self.now) == GrantState::Offered;
-            (is_before || is_after) && other.revoked.is_none()
-        };
-        let related = self.state.authority.grants().filter(related);
-        for other in related.map(|other| other.id).collect::<Vec<_>>() {
-            self.revoke(other, reason.clone())?;
+        let mut rotation = self.state.rotation;
+        let ended = self.ends_with(found);
+        let reasons = std::iter::repeat_n(reason, ended.len());
+        for (found, reason) in ended.iter().zip(reasons) {
+            rotation = self.end(found, reason)?;
         }
         Ok(rotation)
     }
 
+    /// A grant with what it took the place of and what was to take its place: they end together,
+    /// so that nothing comes back.
+    fn ends_with(&self, found: Grant) -> Vec<Grant> {
+        let mut ended = vec![found];
+        let mut at = 0;
+        while let Some(this) = ended.get(at).cloned() {
+            at += 1;
+            let is_related = |other: &&Grant| {
+                let is_before = Some(other.id) == this.supersedes;
+                let is_after = other.supersedes == Some(this.id)
+                    && other.state(self.now) == GrantState::Offered;
+                (is_before || is_after) && other.revoked.is_none()
+            };
+            let related = self.state.authority.grants().filter(is_related);
+            let new = related.filter(|other| ended.iter().all(|known| known.id != other.id));
+            let new: Vec<Grant> = new.cloned().collect();
+            ended.extend(new);
+        }
+        ended
+    }
+
     /// Writes the revocation of a grant with its cuts, and raises the floor of new key epochs.
     pub(super) fn end(&mut self, found: &Grant, reason: String) -> Result<u32, ShareError> {
-        let cuts = self.cuts(|header, _| header.person == found.grantee)?;
+        let cuts = self.cuts_of(found.grantee);
         self.state.rotation = self.state.rotation.saturating_add(1);
         let rotation = self.state.rotation;
         self.put(
@@ -235,44 +267,44 @@ impl Tx<'_> {
             meta::ROTATION.to_vec(),
             rotation.to_le_bytes().to_vec(),
         );
-        let body = Revocation {
-            grant: found.id,
-            cuts,
-            reason,
+        let (grant, mut reason, mut continues) = (found.id, Some(reason), None);
+        let mut parts = cuts.chunks(CUTS_MAX);
+        loop {
+            let part = parts.next();
+            if part.is_none() && continues.is_some() {
+                break;
+            }
+            let body = Revocation {
+                grant,
+                cuts: part.unwrap_or_default().to_vec(),
+                continues,
+                reason: reason.take().unwrap_or_default(),
+            }
+            .to_bytes();
+            let event = self.write_consent(Kind::Revocation, found.grantee, found.owner, body)?;
+            continues = continues.or_else(|| Some(event.id()));
         }
-        .to_bytes();
-        self.write_consent(Kind::Revocation, found.grantee, found.owner, body)?;
         for (person, writer) in self.told_of(found.grantee) {
-            self.vouch_for(person, writer, None)?;
+            self.vouch_for(person, writer, &BTreeSet::new())?;
         }
         Ok(rotation)
     }
 
-    /// The last accepted events, by writer and memory, of those that `counts` takes in.
-    fn cuts(&self, counts: impl Fn(&Header, MemoryId) -> bool) -> Result<Vec<Cut>, StoreError> {
-        let mut last: BTreeMap<_, (u64, EventId)> = BTreeMap::new();
-        let memories = self.state.memories.values();
-        for facts in memories.filter(|facts| !facts.writers.is_empty()) {
-            for (_, id) in &facts.events {
-                let Some(event) = self.logged(*id)? else {
-                    continue;
-                };
-                let header = event.header();
-                if counts(header, facts.id) {
-                    let writer = (header.author, header.incarnation, facts.id);
-                    let entry = last.entry(writer).or_insert((header.number, *id));
-                    *entry = (*entry).max((header.number, *id));
-                }
-            }
-        }
-        let cut = |((device, incarnation, memory), (number, event))| Cut {
-            device,
-            incarnation,
-            memory,
-            number,
-            event,
+    /// The last accepted events of a person in my memories, ascending.
+    fn cuts_of(&self, person: PersonId) -> Vec<Cut> {
+        let authority = &self.state.authority;
+        let is_theirs = |device: &DeviceId| {
+            let device = authority.device(device);
+            device.is_some_and(|device| device.certificate.person == person)
         };
-        Ok(last.into_iter().map(cut).collect())
+        let mine = self.state.memories.values();
+        let mine = mine.filter(|facts| facts.owner == self.state.me);
+        let mut cuts: Vec<Cut> = mine
+            .flat_map(|facts| facts.writers.iter().map(|written| cut(facts.id, written)))
+            .filter(|cut| is_theirs(&cut.device))
+            .collect();
+        cuts.sort_unstable();
+        cuts
     }
 
     pub(super) fn logged(&self, id: EventId) -> Result<Option<Signed<Event>>, StoreError> {
@@ -302,13 +334,16 @@ impl Tx<'_> {
         told.filter(|(_, device)| is_theirs(device)).collect()
     }
 
-    /// Vouches towards a grantee for a writer whose changes they have or are about to receive,
-    /// as far as the writer's changes count; says nothing that was said already.
+    /// Vouches towards a grantee for a writer; once the writer lost access, says how far the
+    /// writer's changes of `memories`, which are about to leave, count. Says nothing twice.
+    ///
+    /// What it costs to say that a writer lost access does not depend on how much they wrote: of
+    /// memories that the grantee has already, no word is needed.
     pub(super) fn vouch_for(
         &mut self,
         person: PersonId,
         writer: DeviceId,
-        about: Option<MemoryId>,
+        memories: &BTreeSet<MemoryId>,
     ) -> Result<(), AppendError> {
         let Some(enrolment) = self.state.authority.device(&writer) else {
             return Ok(());
@@ -318,27 +353,49 @@ impl Tx<'_> {
         if certificate.person == person || certificate.person == me {
             return Ok(());
         }
-        let cuts = if self.state.is_writer(certificate.person) {
-            None
-        } else {
-            let told = self.state.vouched(person, writer);
-            let is_told = |cuts: &Vec<Cut>| cuts.iter().any(|cut| Some(cut.memory) == about);
-            if told.is_some_and(|cuts| cuts.as_ref().is_some_and(is_told)) {
+        let told = self.state.vouched(person, writer);
+        let is_told_open = told.map(|told| told.is_open);
+        if self.state.is_writer(certificate.person) {
+            if is_told_open == Some(true) {
                 return Ok(());
             }
-            // Only memories the grantee knows of: the others are none of their business.
-            let cuts = self.cuts(|header, memory| {
-                header.author == writer
-                    && (about == Some(memory) || self.state.was_given(memory, person))
-            })?;
-            Some(cuts)
-        };
-        if self.state.vouched(person, writer) == Some(&cuts) {
+            let cuts = None;
+            let vouch = Vouch { certificate, cuts };
+            self.write_consent(Kind::Writer, person, me, vouch.to_bytes())?;
             return Ok(());
         }
-        let vouch = Vouch { certificate, cuts };
-        self.write_consent(Kind::Writer, person, me, vouch.to_bytes())?;
+        let is_new = |memory: &&MemoryId| {
+            told.is_none_or(|told| told.is_open || !told.memories.contains(memory))
+        };
+        let memories = memories.iter().filter(is_new);
+        let facts = memories.filter_map(|memory| self.state.memories.get(memory));
+        let mut cuts: Vec<Cut> = facts
+            .flat_map(|facts| facts.writers.iter().map(|written| cut(facts.id, written)))
+            .filter(|cut| cut.device == writer)
+            .collect();
+        cuts.sort_unstable();
+        if cuts.is_empty() && is_told_open != Some(false) {
+            self.write_cuts(person, &certificate, &[])?;
+        }
+        for part in cuts.chunks(CUTS_MAX) {
+            self.write_cuts(person, &certificate, part)?;
+        }
         Ok(())
+    }
+
+    fn write_cuts(
+        &mut self,
+        person: PersonId,
+        certificate: &DeviceCertificate,
+        cuts: &[Cut],
+    ) -> Result<(), AppendError> {
+        let me = self.state.me;
+        let vouch = Vouch {
+            certificate: certificate.clone(),
+            cuts: Some(cuts.to_vec()),
+        };
+        self.write_consent(Kind::Writer, person, me, vouch.to_bytes())
+            .map(|_| ())
     }
 
     /// Notes whether a memory left the view of a grant under which it was given, or came back.
@@ -400,5 +457,15 @@ impl Tx<'_> {
             }
         }
         Ok(())
+    }
+}
+
+fn cut(memory: MemoryId, written: &Written) -> Cut {
+    Cut {
+        device: written.device,
+        incarnation: written.incarnation,
+        memory,
+        number: written.number,
+        event: written.event,
     }
 }

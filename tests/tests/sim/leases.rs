@@ -34,7 +34,7 @@ fn replace(owner: &Node, grant: GrantId, selector: &str, access: Access) -> Gran
     let selector = selector.to_owned();
     let next = owner
         .store()
-        .transact(NOW, |tx| tx.replace(grant, selector, terms));
+        .transact(NOW, |tx| tx.replace(grant, selector, terms, false));
     next.expect("the grant is replaced")
 }
 

@@ -10,10 +10,15 @@
 //! `SEED=n` replays one run, `SCALE=n` makes n times as many. Ids and keys are drawn anew in every
 //! run, so what depends on their order may differ between two runs of a seed.
 
+mod additions;
+mod after_revocation;
+mod consent;
 mod driver;
 mod leases;
+mod many_cuts;
 mod node;
 mod oracle;
+mod reference_view;
 mod runs;
 mod wired;
 mod world;

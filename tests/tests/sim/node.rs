@@ -9,10 +9,11 @@ use crdt::sidecar::SidecarPatch;
 use crdt::time::{Hybrid, Timestamp};
 use protocol::view::{Item, View, membership_id};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use storage::cipher::MasterKey;
 use storage::kv::memory::{MemoryDisk, MemoryStore};
 use storage::kv::sealed::{OpaqueKey, Sealed};
+use storage::kv::{Keyspace, Kv, Scan};
 use storage::records::Facts;
 use storage::store::{Owner, Store, StoreError};
 use storage::tx::{EditOutcome, MemoryEdit, ShareError, Tx, WriteError};
@@ -26,6 +27,7 @@ pub(crate) enum Reference {
 
 pub(crate) struct Node {
     store: Option<Store>,
+    kv: Option<Arc<dyn Kv>>,
     master: MasterKey,
     disk: MemoryDisk,
     folder: tempfile::TempDir,
@@ -40,13 +42,25 @@ fn folder() -> tempfile::TempDir {
     folder.expect("a folder")
 }
 
+/// Returns the certificate of a node; signed once, for many nodes with one number.
+fn certificate(number: u8, now: Timestamp) -> DeviceCertificate {
+    static KNOWN: Mutex<BTreeMap<(u8, Timestamp), DeviceCertificate>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let certify = || {
+        let person = PersonKey::from_seed(&[number.wrapping_mul(2) + 101; 32]);
+        let device = DeviceKey::from_seed(&[number.wrapping_mul(2) + 102; 32]);
+        person.certify(&device, now)
+    };
+    known.entry((number, now)).or_insert_with(certify).clone()
+}
+
 impl Node {
     pub(crate) fn new(number: u8, now: Timestamp) -> Self {
-        let person = PersonKey::from_seed(&[number.wrapping_mul(2) + 101; 32]);
         let seed = [number.wrapping_mul(2) + 102; 32];
-        let certificate = person.certify(&DeviceKey::from_seed(&seed), now);
+        let certificate = certificate(number, now);
         let mut node = Self {
             store: None,
+            kv: None,
             master: MasterKey::generate().expect("randomness"),
             disk: MemoryDisk::new(),
             folder: folder(),
@@ -59,7 +73,8 @@ impl Node {
 
     fn open(&mut self, now: Timestamp) {
         let inner = MemoryStore::open(&self.disk).expect("a store in memory");
-        let kv = Arc::new(Sealed::new(Arc::new(inner), &self.master));
+        let kv: Arc<dyn Kv> = Arc::new(Sealed::new(Arc::new(inner), &self.master));
+        self.kv = Some(Arc::clone(&kv));
         let owner = Owner {
             certificate: self.certificate.clone(),
             device: DeviceKey::from_seed(&self.seed),
@@ -73,6 +88,7 @@ impl Node {
     /// Closes the store and opens it again, as a restart does.
     pub(crate) fn reopen(&mut self, now: Timestamp) {
         self.store = None;
+        self.kv = None;
         self.open(now);
     }
 
@@ -81,6 +97,24 @@ impl Node {
     }
     pub(crate) fn device(&self) -> DeviceKey {
         DeviceKey::from_seed(&self.seed)
+    }
+    /// Returns everything in the store that may be a key: every row of 32 bytes.
+    pub(crate) fn keys(&self) -> BTreeSet<[u8; 32]> {
+        let kv = self.kv.as_ref().expect("the store is open");
+        let mut keys = BTreeSet::new();
+        for keyspace in ["key", "scope", "meta"].map(Keyspace) {
+            let mut scan = Scan::all();
+            loop {
+                let page = kv.scan(keyspace, &scan).expect("rows read");
+                let values = page.items.iter().map(|item| item.value.as_slice());
+                keys.extend(values.filter_map(|value| <[u8; 32]>::try_from(value).ok()));
+                match page.items.last() {
+                    Some(last) if page.more => scan.after = Some(last.key.clone()),
+                    _ => break,
+                }
+            }
+        }
+        keys
     }
     pub(crate) fn person(&self) -> PersonId {
         self.certificate.person
@@ -119,6 +153,20 @@ impl Node {
         self.store()
             .transact(now, |tx| tx.create(&content, &SidecarPatch::default()))
             .expect("the memory is kept")
+    }
+
+    /// Keeps many memories with one tag in one transaction.
+    pub(crate) fn create_many(&self, now: Timestamp, count: usize, tag: &str) -> Vec<MemoryId> {
+        let mut content = Content::new(MemoryKind::Note, now);
+        content.tags = BTreeSet::from([tag.to_owned()]).into_iter().collect();
+        let created = self.store().transact(now, |tx| {
+            let many = (0..count).map(|number| {
+                content.title = format!("title {number}");
+                tx.create(&content, &SidecarPatch::default())
+            });
+            many.collect::<Result<Vec<_>, WriteError>>()
+        });
+        created.expect("the memories are kept")
     }
 
     pub(crate) fn edit(

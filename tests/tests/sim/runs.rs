@@ -10,7 +10,7 @@ const STEPS: usize = 90;
     clippy::disallowed_methods,
     reason = "the seed to replay is given to the test, not to a program of ours"
 )]
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 

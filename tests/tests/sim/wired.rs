@@ -421,7 +421,10 @@ fn changes_of_one_writer_reach_the_others_until_the_writer_is_revoked() {
         events: vec![late.expect("reads").expect("there").bytes().to_vec()],
         keys: Vec::new(),
     };
-    assert_eq!(take(&owner, &reader, &content).refused[0].1, "beyond_cut");
+    assert_eq!(
+        take(&owner, &reader, &content).refused[0].1,
+        "not_permitted"
+    );
     // Granting again lets the writer in again, here and there.
     tell(&owner, &writer);
     let again = owner.offer(NOW, writer.person(), "tag:t", Access::Write, None);

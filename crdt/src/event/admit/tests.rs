@@ -3,6 +3,7 @@
 use super::*;
 use crate::codec::Writer;
 use crate::envelope::Epoch;
+use crate::event::body::approval::Subject;
 use crate::event::body::{Cut, Membership};
 use crate::grant::{Access, Terms};
 use crate::hash::Hash;
@@ -80,6 +81,7 @@ impl Someone {
             selector: "tag:t".to_owned(),
             terms: Terms::of(Access::Write),
             supersedes: None,
+            live: false,
         };
         self.consent(Kind::Offer, to, self, body.to_bytes())
     }
@@ -207,6 +209,26 @@ fn a_retired_device_writes_no_more() {
 }
 
 #[test]
+fn an_approval_is_read_before_it_counts() {
+    let (owner, _, memory, mut log) = with_memory();
+    let header = owner.header(Kind::Approval, Feed::Own);
+    let garbage = owner.sign(header.clone(), vec![1]);
+    assert_eq!(code(&mut log, &garbage), "malformed");
+    let subject = Subject::Hold {
+        rule: "token".to_owned(),
+        found: Hash([5; 32]),
+    };
+    let approval = Approval {
+        subject: subject.clone(),
+        memories: vec![memory],
+        approved: true,
+    };
+    log.take(&owner.sign(header, approval.to_bytes())).unwrap();
+    let approvals = log.authority.approvals(owner.person.id()).unwrap();
+    assert!(approvals.is_approved(&subject, memory));
+}
+
+#[test]
 fn a_device_brings_its_own_certificate_and_no_other() {
     let mut log = Log::default();
     let one = Someone::new(1);
@@ -315,6 +337,7 @@ fn a_revocation_cuts_a_writer_off_where_it_says() {
             number: 0,
             event: change.id(),
         }],
+        continues: None,
         reason: String::new(),
     };
     let revocation = owner.consent(Kind::Revocation, &writer, &owner, revocation.to_bytes());
@@ -362,6 +385,7 @@ fn consent_is_taken_from_its_party_only() {
     let revocation = Revocation {
         grant,
         cuts: vec![],
+        continues: None,
         reason: String::new(),
     };
     let by_grantee = grantee.consent(Kind::Revocation, &owner, &owner, revocation.to_bytes());
@@ -397,6 +421,7 @@ fn kinds_feeds_and_seals_belong_together() {
         base(Kind::Sidecar, Feed::Memory(memory)),
         base(Kind::Purge, Feed::Pair(other)),
         base(Kind::Retirement, Feed::Pair(other)),
+        base(Kind::Approval, Feed::Pair(other)),
         base(Kind::Offer, Feed::Own),
         base(Kind::Offer, Feed::Pair(owner.person.id())),
     ];
@@ -452,6 +477,7 @@ fn history() -> (Someone, Someone, Vec<Signed<Event>>, GrantId) {
             number: 1,
             event: by_writer_again.id(),
         }],
+        continues: None,
         reason: String::new(),
     };
     let revocation = owner.consent(Kind::Revocation, &writer, &owner, revocation.to_bytes());

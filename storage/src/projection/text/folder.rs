@@ -8,6 +8,7 @@ use std::path::Path;
 
 use tantivy::directory::error::LockError;
 use tantivy::directory::{Directory as _, INDEX_WRITER_LOCK, MmapDirectory};
+use tantivy::indexer::IndexWriterOptions;
 use tantivy::schema::Schema;
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
 
@@ -60,9 +61,12 @@ pub(super) fn open(folder: &Path) -> Result<Opened, TextError> {
     };
     drop(lock);
     analysis::register(index.tokenizers());
-    let writer = index
-        .writer_with_num_threads(1, WRITER_BYTES)
-        .map_err(engine_error)?;
+    let options = IndexWriterOptions::builder()
+        .num_worker_threads(1)
+        .num_merge_threads(1)
+        .memory_budget_per_thread(WRITER_BYTES)
+        .build();
+    let writer = index.writer_with_options(options).map_err(engine_error)?;
     let reader = index
         .reader_builder()
         .reload_policy(ReloadPolicy::Manual)

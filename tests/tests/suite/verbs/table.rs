@@ -98,12 +98,19 @@ pub(super) const FIELDS_PRIVATE: [&str; 5] = [
 ];
 
 /// Routes that write, but not to memories.
-pub(super) const ROUTES_ELSEWHERE: [&str; 15] = [
+pub(super) const ROUTES_ELSEWHERE: [&str; 22] = [
+    "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/peers/{person}",
+    "PATCH /v1/circles/{name}",
     "PATCH /v1/peers/{person}",
+    "POST /v1/circles",
+    "POST /v1/circles/{name}:share",
+    "POST /v1/circles/{name}:unshare",
     "POST /v1/grant-previews",
     "POST /v1/grants",
+    "POST /v1/grants/{id}:renew",
+    "POST /v1/grants/{id}:replace",
     "POST /v1/grants/{id}:revoke",
     "POST /v1/indexes:rebuild",
     "POST /v1/invites",
@@ -117,7 +124,8 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 15] = [
 ];
 
 /// Commands that change no memory.
-pub(super) const COMMANDS_ELSEWHERE: [&str; 15] = [
+pub(super) const COMMANDS_ELSEWHERE: [&str; 16] = [
+    "circle",
     "completion",
     "help",
     "id",
