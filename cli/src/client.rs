@@ -94,6 +94,16 @@ impl Client {
         read(&self.send(request.timeout(self.timeout.unwrap_or(LONG_TIMEOUT)))?)
     }
 
+    /// Sends a body that may take long to answer.
+    pub(crate) fn post_long<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, CommandError> {
+        let request = carry(self.request(&Method::POST, path, &[])?, body)?;
+        read(&self.send(request.timeout(self.timeout.unwrap_or(LONG_TIMEOUT)))?)
+    }
+
     /// Changes what stands there.
     pub(crate) fn patch<T: DeserializeOwned>(
         &self,

@@ -9,6 +9,7 @@ pub mod grant;
 pub mod hash;
 pub mod id;
 pub mod identity;
+pub mod ledger;
 pub mod memory;
 pub mod selector;
 pub mod sidecar;

@@ -79,6 +79,10 @@ fn routes() -> OpenApiRouter<Services> {
         .route("/v1/sync/{person}", post(sync::act))
         .routes(routes!(ledger::list))
         .routes(routes!(ledger::verify))
+        .routes(routes!(ledger::entry))
+        .routes(routes!(ledger::head))
+        .routes(routes!(ledger::holders))
+        .routes(routes!(ledger::receipt))
         .routes(routes!(imports::start))
         .routes(routes!(imports::job, imports::cancel))
 }

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! Greeting -> Consent -> Syncing (reconcile, transfer, prove, and again) -> Closed
+//!                        and beside it: witness each other's ledgers
 //! ```
 //!
 //! Consent goes first: no content is offered or taken before both sides have exchanged the
@@ -20,6 +21,7 @@ mod greeting;
 mod input;
 mod status;
 mod syncing;
+mod witness;
 
 pub use greeting::Admission;
 pub use input::{Effect, Input, Timer};
@@ -33,6 +35,7 @@ use crdt::time::Timestamp;
 use status::Flow;
 use std::sync::Arc;
 use syncing::Syncing;
+use witness::Witnessing;
 
 /// Which side opened the connection; it leads the reconciliation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,7 @@ pub struct Session {
     /// What the peer last said it knows of the pair's consent events.
     their_frontier: Vec<FeedTip>,
     view: Arc<View>,
+    witnessing: Witnessing,
     status: Status,
     /// The status that was last told.
     reported: Status,
@@ -84,6 +88,7 @@ impl Session {
             phase: Phase::Greeting,
             their_frontier: Vec::new(),
             view: Arc::new(View::default()),
+            witnessing: Witnessing::default(),
             status: Status::default(),
             reported: Status::default(),
         }
@@ -120,6 +125,8 @@ impl Session {
             Input::Offered { frames, withheld } => self.handle_offered(frames, withheld),
             Input::ConsentChanged => self.handle_consent_changed(),
             Input::ProveAsked => self.handle_prove_asked(),
+            Input::Held(held) => Self::handle_held(held),
+            Input::Checkpoint { checkpoint, proof } => self.handle_checkpoint(checkpoint, proof),
             Input::Fired(timer) => self.handle_timer(timer),
             Input::Disconnected => self.close("disconnected"),
         }
@@ -136,6 +143,10 @@ impl Session {
             (Phase::Greeting, message) => self.handle_greeting(message),
             (_, Control::Frontier(tips)) => self.handle_their_frontier(tips),
             (_, Control::Consent { events, last }) => self.handle_consent(events, last),
+            (_, Control::Echo(held)) => self.handle_echo(held),
+            (_, Control::Checkpoint { checkpoint, proof }) => {
+                vec![Effect::TakeCheckpoint { checkpoint, proof }]
+            }
             (Phase::Syncing(_), message) => self.handle_syncing(message),
             (Phase::Consent { .. }, Control::Proof { summary, .. }) => {
                 // The peer is a step ahead; its summary is asked for again when we get there.
@@ -184,7 +195,7 @@ impl Session {
     }
 
     /// Tells the driver when the status changed.
-    fn report(&mut self, now: Timestamp) -> Option<Effect> {
+    fn report(&mut self, now: Timestamp) -> Vec<Effect> {
         let flow = match &self.phase {
             Phase::Syncing(syncing) if syncing.is_busy() => Flow::Busy,
             Phase::Syncing(_) => Flow::Idle,
@@ -192,10 +203,13 @@ impl Session {
         };
         self.status.refresh(&self.view, flow, now);
         if self.status == self.reported {
-            return None;
+            return Vec::new();
         }
+        let is_news = self.status.in_sync && !self.reported.in_sync;
         self.reported.clone_from(&self.status);
-        Some(Effect::Report(self.status.clone()))
+        let mut effects = vec![Effect::Report(self.status.clone())];
+        effects.extend(self.witness_again().filter(|_| is_news));
+        effects
     }
 }
 

@@ -14,6 +14,11 @@
 //! | `document` | opaque(memory) | Automerge snapshot and its map to events | yes |
 //! | `vector` | slot, 8 bytes big-endian | vectors of a memory | yes, by embedding again |
 //! | `ledger` | number, 8 bytes big-endian | [`Entry`](crate::ledger::Entry) | no: primary |
+//! | `tree` | opaque(person or `all`) ++ level ++ index | hash of a complete subtree of the ledger | no: primary |
+//! | `line` | opaque(person) | [`Tree`](crate::ledger::Tree) over the entries to this person | no: primary |
+//! | `line` | opaque(person) ++ number in the line | number in the ledger | no: primary |
+//! | `witness` | opaque(device) | [`Held`](crate::ledger::Held): a peer's ledger as it was shown | no: primary |
+//! | `echo` | opaque(device) ++ number | [`Echo`](crate::ledger::Echo): this ledger as a peer saw it | no: primary |
 //! | `peer` | opaque(person) | [`Peer`](crate::records::Peer) | no: primary |
 //! | `invite` | hash of the secret | [`Invite`](crate::records::Invite) | no: primary |
 //! | `meta` | name | small records | no: primary |
@@ -35,14 +40,18 @@ pub(crate) const CONTENT: Keyspace = Keyspace("content");
 pub(crate) const DOCUMENT: Keyspace = Keyspace("document");
 pub(crate) const VECTOR: Keyspace = Keyspace("vector");
 pub(crate) const LEDGER: Keyspace = Keyspace("ledger");
+pub(crate) const TREE: Keyspace = Keyspace("tree");
+pub(crate) const LINE: Keyspace = Keyspace("line");
+pub(crate) const WITNESS: Keyspace = Keyspace("witness");
+pub(crate) const ECHO: Keyspace = Keyspace("echo");
 pub(crate) const PEER: Keyspace = Keyspace("peer");
 pub(crate) const INVITE: Keyspace = Keyspace("invite");
 pub(crate) const META: Keyspace = Keyspace("meta");
 
 /// All keyspaces, for checking the store.
-pub(crate) const ALL: [Keyspace; 15] = [
-    LOG, EVENT, FEED, CONSENT, KEY, MEMBER, SCOPE, FACTS, CONTENT, DOCUMENT, VECTOR, LEDGER, PEER,
-    INVITE, META,
+pub(crate) const ALL: [Keyspace; 19] = [
+    LOG, EVENT, FEED, CONSENT, KEY, MEMBER, SCOPE, FACTS, CONTENT, DOCUMENT, VECTOR, LEDGER, TREE,
+    LINE, WITNESS, ECHO, PEER, INVITE, META,
 ];
 /// The projections that a rebuild makes anew from the log.
 pub(crate) const REBUILT: [Keyspace; 6] = [EVENT, FEED, CONSENT, FACTS, CONTENT, DOCUMENT];
@@ -70,4 +79,12 @@ pub(crate) fn ordered(number: u64) -> [u8; 8] {
 pub(crate) fn number_of(key: &[u8]) -> Option<u64> {
     let at = key.len().checked_sub(8)?;
     key.get(at..)?.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// The first part of the keys of the subtrees over the whole ledger.
+pub(crate) const TREE_OF_ALL: &[u8] = b"second-brain 2026 v1 whole ledger";
+
+/// Returns the key of a subtree; `tree` is the opaque name of its tree.
+pub(crate) fn subtree(tree: &[u8], level: u8, index: u64) -> Vec<u8> {
+    [tree, &[level], &ordered(index)].concat()
 }

@@ -1,143 +1,79 @@
-//! The disclosure ledger: what left, to whom, under which grant, and when.
+//! The disclosure ledger as it is kept: what checking it finds, and what peers witnessed of it.
 //!
-//! A Merkle log in the shape of RFC 6962: leaf `H(0 || entry)`, node `H(1 || left || right)`.
-//! Every append stores the tree's head signed by this device, in the same batch as the entry
-//! and before the bytes are handed to the transport. A changed, removed, moved or cut-off entry
-//! no longer fits the signed head.
+//! Every append stores the tree's head signed by this device, in the same batch as the entry and
+//! before the bytes are handed to the transport. A changed, removed, moved or cut-off entry no
+//! longer fits the signed head. Who owns the disk *and* the device key can write another ledger
+//! with another head; then it does not fit what peers witnessed, which is kept here too.
 //!
-//! Who owns the disk *and* the device key can write another ledger with another head; peers that
-//! keep heads as witnesses close that gap, which is the work of a later change.
+//! The data itself is [`crdt::ledger`].
+
+pub use crdt::ledger::checkpoint::{Checkpoint, Note};
+pub use crdt::ledger::tree::{self, SignedTree, Tree};
+pub use crdt::ledger::{Entry, KeySent};
 
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::hash::Hash;
-use crdt::id::{EventId, GrantId, MemoryId, PersonId};
-use crdt::identity::{DeviceKey, SIGNATURE_BYTES, verify};
+use crdt::id::{DeviceId, PersonId};
 use crdt::time::Timestamp;
 
-const LEAF: &str = "second-brain 2026 v1 ledger leaf";
-const NODE: &str = "second-brain 2026 v1 ledger node";
-const HEAD: &str = "second-brain 2026 v1 ledger head";
-const EVENTS_MAX: usize = 1 << 16;
-
-/// One disclosure: events of one memory that went to one person under one grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its number, from 1.
-    pub number: u64,
-    /// When.
-    pub time: Timestamp,
-    /// To whom.
-    pub person: PersonId,
-    /// The memory.
-    pub memory: MemoryId,
-    /// The events; none if only the key went.
-    pub events: Vec<EventId>,
-    /// Bytes of events and keys.
-    pub bytes: u64,
-    /// Under which grant; none if the memory is the receiver's own.
-    pub grant: Option<GrantId>,
+/// What does not fit, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// An entry does not read, or is not at its place.
+    Misplaced = 1,
+    /// The entries are not what this device signed last.
+    Unsigned = 2,
+    /// The line to a person, or the kept subtrees, are not what the entries give.
+    Derived = 3,
+    /// A peer witnessed more entries than there are.
+    Cut = 4,
+    /// A peer witnessed more entries than there are, and the log is older too: the whole store is
+    /// an older copy of itself.
+    Older = 5,
+    /// A peer witnessed other entries.
+    Rewritten = 6,
 }
 
-impl Canonical for Entry {
-    fn encode(&self, out: &mut Writer) {
-        out.u64(self.number);
-        self.time.encode(out);
-        self.person.encode(out);
-        self.memory.encode(out);
-        out.list(&self.events);
-        out.u64(self.bytes);
-        out.option(self.grant.as_ref(), |out, grant| grant.encode(out));
-    }
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            number: input.u64("number")?,
-            time: Timestamp::decode(input)?,
-            person: PersonId::decode(input)?,
-            memory: MemoryId::decode(input)?,
-            events: input.list(EVENTS_MAX, "events")?,
-            bytes: input.u64("bytes")?,
-            grant: input.option("grant", GrantId::decode)?,
-        })
-    }
-}
-
-/// The right edge of the Merkle tree: one hash per complete subtree, largest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tree {
-    size: u64,
-    peaks: Vec<Hash>,
-}
-
-impl Tree {
-    /// Appends the bytes of an entry.
-    pub fn push(&mut self, entry: &[u8]) {
-        let mut hash = Hash::of(LEAF, &[entry]);
-        let mut size = self.size;
-        // Each trailing one bit of the size is a complete subtree that merges with the new one.
-        while size & 1 == 1 {
-            if let Some(left) = self.peaks.pop() {
-                hash = Hash::of(NODE, &[&left.0, &hash.0]);
-            }
-            size >>= 1;
-        }
-        self.peaks.push(hash);
-        self.size += 1;
-    }
-    /// Returns the number of entries.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-    /// Returns the root over all entries.
-    pub fn root(&self) -> Hash {
-        let mut peaks = self.peaks.iter().rev();
-        let Some(first) = peaks.next() else {
-            return Hash::of(LEAF, &[]);
-        };
-        peaks.fold(*first, |right, left| Hash::of(NODE, &[&left.0, &right.0]))
-    }
-    fn head_hash(&self) -> Hash {
-        Hash::of(HEAD, &[&self.size.to_le_bytes(), &self.root().0])
-    }
-    /// Signs the head.
-    pub fn sign(&self, device: &DeviceKey) -> SignedTree {
-        SignedTree {
-            tree: self.clone(),
-            signature: device.sign(&self.head_hash()),
+impl FaultKind {
+    /// Returns the word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Misplaced => "misplaced",
+            Self::Unsigned => "unsigned",
+            Self::Derived => "derived",
+            Self::Cut => "cut",
+            Self::Older => "older",
+            Self::Rewritten => "rewritten",
         }
     }
-}
-
-/// A tree with the signature of this device over its head.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedTree {
-    /// The tree.
-    pub tree: Tree,
-    signature: [u8; SIGNATURE_BYTES],
-}
-
-impl SignedTree {
-    /// Tells whether the device signed this head.
-    pub fn is_signed_by(&self, device: &crdt::id::DeviceId) -> bool {
-        verify(&device.0, &self.tree.head_hash(), &self.signature)
+    fn read(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let found = input.u8("fault")?;
+        let all = [
+            Self::Misplaced,
+            Self::Unsigned,
+            Self::Derived,
+            Self::Cut,
+            Self::Older,
+            Self::Rewritten,
+        ];
+        all.into_iter()
+            .find(|kind| *kind as u8 == found)
+            .ok_or(DecodeError::Unknown {
+                what: "fault",
+                found,
+            })
     }
 }
 
-impl Canonical for SignedTree {
-    fn encode(&self, out: &mut Writer) {
-        out.u64(self.tree.size);
-        out.list(&self.tree.peaks);
-        out.raw(&self.signature);
-    }
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let tree = Tree {
-            size: input.u64("size")?,
-            peaks: input.list(64, "peaks")?,
-        };
-        Ok(Self {
-            tree,
-            signature: input.array("signature")?,
-        })
-    }
+/// Something that does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// What.
+    pub kind: FaultKind,
+    /// The first entry that cannot be vouched for.
+    pub first: u64,
+    /// The last entry that it may concern; none if unknown.
+    pub last: Option<u64>,
 }
 
 /// What checking the ledger found.
@@ -145,52 +81,135 @@ impl Canonical for SignedTree {
 pub struct Verdict {
     /// How many entries there are.
     pub entries: u64,
-    /// The first entry that does not fit, and why; none if all do.
-    pub fault: Option<(u64, String)>,
+    /// The root over them.
+    pub root: Hash,
+    /// What does not fit in the ledger by itself, without asking anybody.
+    pub fault: Option<Fault>,
+    /// What peers witnessed, and how it fits.
+    pub witnesses: Vec<Witness>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The tree as RFC 6962 section 2.1 defines it, by recursion.
-    fn reference(leaves: &[Hash]) -> Hash {
-        match leaves {
-            [] => Hash::of(LEAF, &[]),
-            [leaf] => *leaf,
-            leaves => {
-                let half = leaves.len().next_power_of_two() / 2;
-                let (left, right) = leaves.split_at(half);
-                Hash::of(NODE, &[&reference(left).0, &reference(right).0])
-            }
-        }
+impl Verdict {
+    /// Returns the first thing that does not fit, and which witness says so.
+    pub fn first_fault(&self) -> Option<(Fault, Option<&Witness>)> {
+        let seen = self.witnesses.iter();
+        let seen = seen.filter_map(|witness| Some((witness.fault?, Some(witness))));
+        let own = self.fault.map(|fault| (fault, None));
+        own.into_iter()
+            .chain(seen)
+            .min_by_key(|(fault, _)| fault.first)
     }
+}
 
-    #[test]
-    fn the_tree_has_the_shape_of_rfc_6962() {
-        let mut tree = Tree::default();
-        let mut leaves = Vec::new();
-        for number in 0..70_u64 {
-            assert_eq!(tree.root(), reference(&leaves), "{number} entries");
-            tree.push(&number.to_le_bytes());
-            leaves.push(Hash::of(LEAF, &[&number.to_le_bytes()]));
-        }
+/// An entry with the proof that it is in the ledger as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// The entry.
+    pub entry: Entry,
+    /// The ledger's size and root.
+    pub head: (u64, Hash),
+    /// The hashes beside the way from the entry up to the root.
+    pub proof: Vec<Hash>,
+}
+
+/// A peer who witnessed this ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// What the peer showed.
+    pub echo: Echo,
+    /// How many entries the whole ledger had then, and their root; none if the note does not open.
+    pub note: Option<Note>,
+    /// What does not fit; none if all does.
+    pub fault: Option<Fault>,
+}
+
+/// A checkpoint of this ledger that a peer showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Echo {
+    /// Who showed it.
+    pub person: PersonId,
+    /// Their device.
+    pub device: DeviceId,
+    /// When it was first shown.
+    pub received: Timestamp,
+    /// What it says.
+    pub checkpoint: Checkpoint,
+    /// What did not fit when it came. It stays, whatever is written afterwards.
+    pub fault: Option<Fault>,
+}
+
+/// What this node witnessed of a peer's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The newest checkpoint that continues the ones before it.
+    pub checkpoint: Checkpoint,
+    /// When it came.
+    pub received: Timestamp,
+    /// The first one that did not continue it, and when it came: evidence.
+    pub conflict: Option<(Checkpoint, Timestamp)>,
+}
+
+/// What became of a peer's checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witnessed {
+    /// It continues what was held and is held now.
+    Kept,
+    /// It is not of this peer, or not signed by it.
+    Foreign,
+    /// It is another history than the one that was held; both are kept.
+    Conflict,
+}
+
+impl Canonical for Fault {
+    fn encode(&self, out: &mut Writer) {
+        out.u8(self.kind as u8);
+        out.u64(self.first);
+        out.option(self.last.as_ref(), |out, last| out.u64(*last));
     }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            kind: FaultKind::read(input)?,
+            first: input.u64("first")?,
+            last: input.option("last", |input| input.u64("last"))?,
+        })
+    }
+}
 
-    #[test]
-    fn a_head_is_bound_to_device_size_and_root() {
-        let device = DeviceKey::from_seed(&[1; 32]);
-        let mut tree = Tree::default();
-        tree.push(b"one");
-        let signed = tree.sign(&device);
-        assert!(signed.is_signed_by(&device.id()));
-        assert!(!signed.is_signed_by(&DeviceKey::from_seed(&[2; 32]).id()));
-        tree.push(b"two");
-        let moved = SignedTree {
-            tree,
-            ..signed.clone()
-        };
-        assert!(!moved.is_signed_by(&device.id()));
-        assert_eq!(SignedTree::from_bytes(&signed.to_bytes()), Ok(signed));
+impl Canonical for Echo {
+    fn encode(&self, out: &mut Writer) {
+        self.person.encode(out);
+        self.device.encode(out);
+        self.received.encode(out);
+        self.checkpoint.encode(out);
+        out.option(self.fault.as_ref(), |out, fault| fault.encode(out));
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            person: PersonId::decode(input)?,
+            device: DeviceId::decode(input)?,
+            received: Timestamp::decode(input)?,
+            checkpoint: Checkpoint::decode(input)?,
+            fault: input.option("fault", Fault::decode)?,
+        })
+    }
+}
+
+impl Canonical for Held {
+    fn encode(&self, out: &mut Writer) {
+        self.checkpoint.encode(out);
+        self.received.encode(out);
+        out.option(self.conflict.as_ref(), |out, (checkpoint, time)| {
+            checkpoint.encode(out);
+            time.encode(out);
+        });
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            checkpoint: Checkpoint::decode(input)?,
+            received: Timestamp::decode(input)?,
+            conflict: input.option("conflict", |input| {
+                Ok((Checkpoint::decode(input)?, Timestamp::decode(input)?))
+            })?,
+        })
     }
 }

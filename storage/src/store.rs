@@ -11,11 +11,13 @@
 //!
 //! Invariant: what [`Store::transact`] returned from is durable; what it failed on left no trace.
 
+mod ledger;
 mod open;
 pub mod preview;
 pub mod query;
 mod rebuild;
 pub mod state;
+mod witness;
 
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Durability, Health, Kv, KvError};

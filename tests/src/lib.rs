@@ -20,6 +20,7 @@ pub mod binaries;
 pub mod console;
 pub mod node;
 pub mod process;
+pub mod sniffer;
 
 pub use node::Node;
 pub use process::Output;

@@ -1,13 +1,17 @@
-//! `ledger`: what left, to whom, under which grant; and whether the chain holds.
+//! `ledger`: what left, to whom, under which grant; whether the record holds; who holds what.
+
+mod export;
+mod holders;
+mod verify;
 
 use crate::client::Client;
 use crate::error::CommandError;
-use crate::exit::Exit;
 use crate::report::Report;
 use crate::ui::table::table;
 use crate::ui::text::{bytes, short};
 use protocol::api::Page;
-use protocol::api::ledger::{LedgerEntry, LedgerVerdict};
+use protocol::api::ledger::{LedgerEntry, LedgerProof};
+use std::path::PathBuf;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -30,18 +34,53 @@ enum Verb {
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },
-    /// Check that every entry is what was signed; exit 1 if one is not
-    Verify,
+    /// Show an entry, and that it is in the ledger
+    Show {
+        /// The number of the entry
+        #[arg(value_name = "SEQ")]
+        entry: u64,
+    },
+    /// Check the ledger, and what peers witnessed of it; exit 1 if it does not hold
+    Verify {
+        /// It must also continue this checkpoint, which an earlier check printed
+        #[arg(long, value_name = "CHECKPOINT", conflicts_with = "file")]
+        from: Option<String>,
+        /// Check an exported ledger instead; needs no node
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// List who was sent a memory, and what of it
+    WhoHolds {
+        /// The memory, or a unique prefix of its id
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Write the ledger to a file that anyone can check
+    Export {
+        /// The file; it must not exist
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print the consent receipt of a grant, as JSON-LD
+    Receipt {
+        /// The grant, or a unique prefix of its id
+        #[arg(value_name = "GRANT")]
+        grant: String,
+    },
 }
 
 /// Does what the verb says.
 pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> {
     match &args.verb {
         Verb::Ls { peer, after, limit } => list(client, peer.as_deref(), *after, *limit),
-        Verb::Verify => {
-            let verdict: LedgerVerdict = client.act_long(&["v1", "ledger:verify"])?;
-            Ok(judged(&verdict))
-        }
+        Verb::Show { entry } => show(client, *entry),
+        Verb::Verify {
+            file: Some(file), ..
+        } => export::check(file),
+        Verb::Verify { from, file: None } => verify::run(client, from.clone()),
+        Verb::WhoHolds { id } => holders::run(client, id),
+        Verb::Export { file } => export::run(client, file),
+        Verb::Receipt { grant } => receipt(client, grant),
     }
 }
 
@@ -76,49 +115,56 @@ fn list(
     Ok(report.ids(page.items.into_iter().map(|entry| entry.seq.to_string())))
 }
 
-fn judged(verdict: &LedgerVerdict) -> Report {
-    let LedgerVerdict {
-        entries,
-        ok,
-        first_bad,
-        reason,
-    } = verdict;
-    let text = if *ok {
-        format!("✓ All {entries} entries are what was signed\n")
+fn show(client: &Client, entry: u64) -> Result<Report, CommandError> {
+    let number = entry.to_string();
+    let found: LedgerProof = client.get(&["v1", "ledger", "entries", &number], &[])?;
+    let LedgerProof { entry, .. } = &found;
+    let mut lines = vec![
+        format!("entry     {} of {}", entry.seq, found.entries),
+        format!("time      {}", entry.time),
+        format!("sent to   {} ({})", entry.to, entry.person),
+        format!("memory    {}", entry.memory),
+        format!("grant     {}", entry.grant),
+        format!("size      {}", bytes(entry.bytes)),
+    ];
+    lines.extend(entry.events.iter().map(|id| format!("event     {id}")));
+    lines.extend(
+        entry
+            .keys
+            .iter()
+            .map(|key| format!("key       epoch {} under {}", key.epoch, short(&key.grant))),
+    );
+    lines.push(if found.ok {
+        format!("proof     {} hashes lead to the root", found.proof.len())
     } else {
-        let place = first_bad.map_or_else(String::new, |seq| format!(" from entry {seq}"));
-        format!("✗ The ledger does not hold{place}: {reason}\n")
+        "proof     ✗ it is not in the ledger that was signed".to_owned()
+    });
+    let witnesses = if found.witnesses.is_empty() {
+        "nobody yet".to_owned()
+    } else {
+        found.witnesses.join(", ")
     };
-    let report = Report::new("ledger.verify", verdict)
-        .with("first_bad", *first_bad)
-        .text(text);
-    report.ends(if *ok { Exit::Done } else { Exit::Failed })
+    lines.push(format!("witness   {witnesses}\n"));
+    let exit = if found.ok {
+        crate::exit::Exit::Done
+    } else {
+        crate::exit::Exit::Failed
+    };
+    let report = Report::new("ledger.show", &found).text(lines.join("\n"));
+    Ok(report.ids([number]).ends(exit))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_broken_ledger_ends_with_one_and_says_where() {
-        let good = LedgerVerdict {
-            entries: 3,
-            ok: true,
-            first_bad: None,
-            reason: String::new(),
-        };
-        assert_eq!(judged(&good).exit(), Exit::Done);
-        assert!(judged(&good).as_json().contains("\"first_bad\":null"));
-        let bad = LedgerVerdict {
-            ok: false,
-            first_bad: Some(2),
-            reason: "r".into(),
-            ..good
-        };
-        assert_eq!(judged(&bad).exit(), Exit::Failed);
-        assert_eq!(
-            judged(&bad).as_text(),
-            "✗ The ledger does not hold from entry 2: r\n"
-        );
-    }
+fn receipt(client: &Client, grant: &str) -> Result<Report, CommandError> {
+    let receipt: serde_json::Value = client.get(&["v1", "grants", grant, "receipt"], &[])?;
+    let mut text = serde_json::to_string_pretty(&receipt).unwrap_or_default();
+    text.push('\n');
+    let id = receipt
+        .pointer("/dpv:hasRecordOfActivity/dct:identifier")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let document = serde_json::json!({ "receipt": receipt });
+    Ok(Report::new("ledger.receipt", &document)
+        .exact(text)
+        .ids([id]))
 }

@@ -7,6 +7,8 @@
 //! Reading, writing and thinking are separate: a writer task owns the sending half, so a slow
 //! peer never stops this side from reading.
 
+mod witness;
+
 use super::frames::{Outgoing, read_all, write_all};
 use super::pair::{self, PairView};
 use super::{Command, Handle, Sync};
@@ -333,7 +335,7 @@ impl Driver {
             }
             Effect::Offer(items) => Some(self.offer(person, &items).await),
             Effect::Store(content) => Some(self.store(person, &content)),
-            _ => None,
+            other => self.witness(person, other),
         }
     }
 

@@ -79,7 +79,7 @@ impl Session {
                 received: true,
             } => {
                 self.phase = Phase::Syncing(Box::default());
-                vec![Effect::LoadView]
+                vec![Effect::LoadHeld, Effect::LoadView]
             }
             _ => Vec::new(),
         }

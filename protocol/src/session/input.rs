@@ -5,6 +5,8 @@ use super::status::Status;
 use crate::view::{Item, View};
 use crate::wire::content::Content;
 use crate::wire::control::{Control, FeedTip, Hello, RefusedBecause, RefusedEvent};
+use crdt::hash::Hash;
+use crdt::ledger::Checkpoint;
 use std::sync::Arc;
 
 /// Something that happened.
@@ -44,6 +46,16 @@ pub enum Input {
     ConsentChanged,
     /// Someone asks for a proof right now.
     ProveAsked,
+    /// The answer to [`Effect::LoadHeld`] and [`Effect::TakeCheckpoint`]: what is held of the
+    /// peer's ledger.
+    Held(Option<Box<Checkpoint>>),
+    /// The answer to [`Effect::LoadCheckpoint`]: how the line to the peer stands.
+    Checkpoint {
+        /// The line, signed.
+        checkpoint: Box<Checkpoint>,
+        /// The proof that it continues what the peer holds.
+        proof: Vec<Hash>,
+    },
     /// A timer fired.
     Fired(Timer),
     /// The transport is gone.
@@ -82,6 +94,22 @@ pub enum Effect {
     Offer(Vec<Item>),
     /// Verify and append content.
     Store(Content),
+    /// Load what is held of the peer's ledger.
+    LoadHeld,
+    /// Compare what the peer held of this ledger with the ledger.
+    TakeEcho(Box<Checkpoint>),
+    /// Sign how the line to the peer stands, and prove that it continues one of so many entries.
+    LoadCheckpoint {
+        /// How many entries the peer knows of.
+        since: u64,
+    },
+    /// Hold the peer's checkpoint, if it continues the one that is held.
+    TakeCheckpoint {
+        /// Their line to this person, signed.
+        checkpoint: Box<Checkpoint>,
+        /// The proof that it continues what is held.
+        proof: Vec<Hash>,
+    },
     /// Fire a timer after so many milliseconds.
     SetTimer(Timer, u64),
     /// The status changed.

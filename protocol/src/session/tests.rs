@@ -11,6 +11,8 @@ use crdt::id::{GrantId, MemoryId};
 use crdt::identity::{DeviceKey, PersonKey};
 use std::collections::{BTreeSet, VecDeque};
 
+mod witness;
+
 const NOW: Timestamp = Timestamp(1_000);
 
 fn hello(seed: u8) -> Hello {
@@ -35,6 +37,8 @@ struct Side {
     closed: Option<(&'static str, bool)>,
     /// Items that came, with repetitions.
     came: usize,
+    /// A ledger with its line to the peer, and what came of the peer's.
+    ledger: witness::Ledger,
 }
 
 fn key(number: u16) -> (GrantId, MemoryId) {
@@ -60,6 +64,7 @@ impl Side {
             out: VecDeque::new(),
             closed: None,
             came: 0,
+            ledger: witness::Ledger::new(own),
         }
     }
     fn view(&self) -> Arc<View> {
@@ -86,6 +91,14 @@ impl Side {
                 }
                 Effect::Store(content) => self.store(&content),
                 Effect::Close { reason, fault } => self.closed = Some((reason, fault)),
+                Effect::LoadHeld
+                | Effect::TakeEcho(_)
+                | Effect::LoadCheckpoint { .. }
+                | Effect::TakeCheckpoint { .. } => {
+                    if let Some(input) = self.ledger.run(effect) {
+                        self.handle(input);
+                    }
+                }
                 Effect::Refused(_)
                 | Effect::PeerKnows(_)
                 | Effect::SetTimer(..)

@@ -12,6 +12,8 @@ use crdt::event::Incarnation;
 use crdt::hash::Hash;
 use crdt::id::{DeviceId, EventId};
 use crdt::identity::DeviceCertificate;
+use crdt::ledger::Checkpoint;
+use crdt::ledger::tree::PROOF_MAX;
 
 /// Who is speaking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +113,17 @@ pub enum Control {
     Withheld(u32),
     /// Ends the session.
     Bye,
+    /// Shows the checkpoint of the receiver's ledger that the sender last held; none if it holds
+    /// none.
+    Echo(Option<Box<Checkpoint>>),
+    /// Shows how the sender's line to the receiver stands, with the proof that it continues what
+    /// the receiver held.
+    Checkpoint {
+        /// The line, signed.
+        checkpoint: Box<Checkpoint>,
+        /// The consistency proof.
+        proof: Vec<Hash>,
+    },
 }
 
 impl Canonical for Hello {
@@ -233,6 +246,15 @@ impl Canonical for Control {
                 out.u32(*count);
             }
             Self::Bye => out.u8(10),
+            Self::Echo(held) => {
+                out.u8(11);
+                out.option(held.as_ref(), |out, held| held.encode(out));
+            }
+            Self::Checkpoint { checkpoint, proof } => {
+                out.u8(12);
+                checkpoint.encode(out);
+                out.list(proof);
+            }
         }
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -276,6 +298,14 @@ impl Canonical for Control {
             },
             9 => Self::Withheld(input.u32("withheld")?),
             10 => Self::Bye,
+            11 => {
+                let held = input.option("held checkpoint", Checkpoint::decode)?;
+                Self::Echo(held.map(Box::new))
+            }
+            12 => Self::Checkpoint {
+                checkpoint: Box::new(Checkpoint::decode(input)?),
+                proof: input.list(PROOF_MAX, "consistency proof")?,
+            },
             found => {
                 return Err(DecodeError::Unknown {
                     what: "message",

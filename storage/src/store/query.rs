@@ -1,10 +1,8 @@
-//! Reading: search, vectors, consent for a peer, the ledger.
+//! Reading: search, vectors, consent for a peer.
 
-use super::open::each_row;
-use super::{Store, StoreError, decode};
+use super::{Store, StoreError};
 use crate::kv::{Batch, Durability};
 use crate::layout::{self, meta, number_of, ordered};
-use crate::ledger::{Entry, SignedTree, Tree, Verdict};
 use crate::projection::vectors::{SlotVectors, VectorError};
 use crate::search::{self, Hit, SearchError, SearchRequest};
 use crate::slots::Slot;
@@ -167,60 +165,6 @@ impl Store {
             events.extend(self.event_at(place)?.map(|event| event.bytes().to_vec()));
         }
         Ok(events)
-    }
-
-    /// Returns ledger entries after a number, oldest first.
-    pub fn ledger(&self, after: u64, max: usize) -> Result<Vec<Entry>, StoreError> {
-        let mut entries = Vec::new();
-        let from = Some(ordered(after).to_vec());
-        each_row(&*self.kv, layout::LEDGER, from, &mut |_, value| {
-            if entries.len() < max {
-                entries.push(decode(layout::LEDGER.0, value)?);
-            }
-            Ok(entries.len() < max)
-        })?;
-        Ok(entries)
-    }
-
-    /// Checks every ledger entry against the signed head.
-    pub fn verify_ledger(&self) -> Result<Verdict, StoreError> {
-        let mut tree = Tree::default();
-        let mut fault = None;
-        let outcome = each_row(&*self.kv, layout::LEDGER, None, &mut |key, value| {
-            let number = number_of(key).unwrap_or_default();
-            let expected = tree.size() + 1;
-            let entry = decode::<Entry>(layout::LEDGER.0, value);
-            if number != expected || !entry.is_ok_and(|entry| entry.number == number) {
-                fault = Some((expected, "an entry is missing or out of place".to_owned()));
-                return Ok(false);
-            }
-            tree.push(value);
-            Ok(true)
-        });
-        if let Err(error) = outcome {
-            fault = fault.or_else(|| Some((tree.size() + 1, error.to_string())));
-        }
-        let head = self.kv.get(layout::META, meta::LEDGER_TREE)?;
-        let head = head
-            .map(|bytes| decode::<SignedTree>(layout::META.0, &bytes))
-            .transpose()?;
-        let device = self.owner.device.id();
-        let fits = match &head {
-            None => tree.size() == 0,
-            Some(head) => head.is_signed_by(&device) && head.tree == tree,
-        };
-        if !fits && fault.is_none() {
-            let signed = head.map_or(0, |head| head.tree.size());
-            let first = tree.size().min(signed) + u64::from(tree.size() != signed);
-            fault = Some((
-                first.max(1),
-                "the entries are not what was signed".to_owned(),
-            ));
-        }
-        Ok(Verdict {
-            entries: tree.size(),
-            fault,
-        })
     }
 
     /// Appends this device's certificate to a new log.

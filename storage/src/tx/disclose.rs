@@ -7,7 +7,7 @@
 use super::Tx;
 use super::append::AppendError;
 use crate::layout::{self, meta, ordered};
-use crate::ledger::{Entry, SignedTree, Tree};
+use crate::ledger::{Entry, KeySent, SignedTree, Tree};
 use crate::records::{Facts, Member};
 use crate::store::{StoreError, decode};
 use crdt::codec::Canonical as _;
@@ -141,6 +141,7 @@ impl Tx<'_> {
             person,
             memory,
             events: ids,
+            keys: keys.iter().map(key_sent).collect(),
             bytes: bytes as u64,
             grant: Some(first),
         })?;
@@ -230,7 +231,8 @@ impl Tx<'_> {
         self.state.add_member(member);
     }
 
-    /// Appends a ledger entry and signs the new head.
+    /// Appends a ledger entry to the whole ledger and to the line of its person, and signs the
+    /// new head.
     fn record(&mut self, mut entry: Entry) -> Result<u64, StoreError> {
         let mut tree = match self.get(layout::META, meta::LEDGER_TREE)? {
             Some(bytes) => decode::<SignedTree>(layout::META.0, &bytes)?.tree,
@@ -238,10 +240,45 @@ impl Tx<'_> {
         };
         entry.number = tree.size() + 1;
         let bytes = entry.to_bytes();
-        tree.push(&bytes);
+        let all = self.opaque.opaque(layout::TREE_OF_ALL);
+        for (level, index, hash) in tree.push(&bytes) {
+            self.put(
+                layout::TREE,
+                layout::subtree(&all, level, index),
+                hash.0.to_vec(),
+            );
+        }
         self.put(layout::LEDGER, ordered(entry.number).to_vec(), bytes);
         let signed = tree.sign(&self.owner.device).to_bytes();
         self.put(layout::META, meta::LEDGER_TREE.to_vec(), signed);
+        self.record_in_line(&entry)?;
         Ok(entry.number)
+    }
+
+    fn record_in_line(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let person = self.opaque.opaque(entry.person.as_bytes());
+        let mut line = match self.get(layout::LINE, &person)? {
+            Some(bytes) => decode::<Tree>(layout::LINE.0, &bytes)?,
+            None => Tree::default(),
+        };
+        let number = line.size() + 1;
+        for (level, index, hash) in line.push(&entry.in_line(number).to_bytes()) {
+            self.put(
+                layout::TREE,
+                layout::subtree(&person, level, index),
+                hash.0.to_vec(),
+            );
+        }
+        let row = [person.as_slice(), &ordered(number)].concat();
+        self.put(layout::LINE, row, ordered(entry.number).to_vec());
+        self.put(layout::LINE, person.to_vec(), line.to_bytes());
+        Ok(())
+    }
+}
+
+fn key_sent(key: &SealedKey) -> KeySent {
+    KeySent {
+        grant: key.grant,
+        epoch: key.epoch,
     }
 }

@@ -9,7 +9,7 @@
 
 use crate::node::{Node, Reference};
 use crdt::event::Signed;
-use crdt::id::{EventId, GrantId, MemoryId, PersonId};
+use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crdt::time::Timestamp;
 use protocol::limits::{FRAME_BYTES_TARGET, FRAME_EVENTS_MAX};
 use protocol::session::{Admission, Effect, Input, Role, Session, Timer};
@@ -19,6 +19,7 @@ use protocol::wire::control::{FeedTip, Hello, RefusedBecause, RefusedEvent};
 use protocol::wire::{FRAME_HEADER_BYTES, Message, content_frame, control_frame};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use storage::ledger::{Fault, Witnessed};
 use storage::store::query::Frontier;
 use storage::tx::Disclosure;
 
@@ -34,6 +35,11 @@ pub(crate) struct Sent {
 pub(crate) struct End {
     pub(crate) session: Session,
     pub(crate) peer: PersonId,
+    device: DeviceId,
+    /// What of this node's ledger is not what the peer witnessed.
+    pub(crate) faults: Vec<Fault>,
+    /// What became of the peer's checkpoints.
+    pub(crate) witnessed: Vec<Witnessed>,
     /// Frames to be put on the wire.
     pub(crate) out: Vec<Vec<u8>>,
     pub(crate) timers: BTreeMap<Timer, Timestamp>,
@@ -65,6 +71,9 @@ impl End {
         Self {
             session: Session::new(role, peer.certificate.device, hello(node, nonce)),
             peer: peer.person(),
+            device: peer.certificate.device,
+            faults: Vec::new(),
+            witnessed: Vec::new(),
             out: Vec::new(),
             timers: BTreeMap::new(),
             closed: None,
@@ -158,12 +167,36 @@ impl End {
             Effect::LoadView => self.load_view(node, now),
             Effect::Offer(items) => self.offer(node, &items, now),
             Effect::Store(content) => self.store(node, &content, now),
+            Effect::LoadHeld => self.show_held(node, now),
+            Effect::TakeEcho(held) => {
+                let peer = (self.peer, self.device);
+                let fault = node.store().take_echo(peer, &held, now);
+                self.faults.extend(fault.expect("the ledger reads"));
+            }
+            Effect::LoadCheckpoint { since } => {
+                let made = node.store().checkpoint(self.peer, since, now);
+                let (checkpoint, proof) = made.expect("the ledger reads");
+                let checkpoint = Box::new(checkpoint);
+                self.handle(node, Input::Checkpoint { checkpoint, proof }, now);
+            }
+            Effect::TakeCheckpoint { checkpoint, proof } => {
+                let peer = (self.peer, self.device);
+                let taken = node.store().take_checkpoint(peer, &checkpoint, &proof, now);
+                self.witnessed.push(taken.expect("rows are written"));
+                self.show_held(node, now);
+            }
             Effect::SetTimer(timer, after) => {
                 self.timers.insert(timer, now.plus_ms(after));
             }
             Effect::Close { reason, fault } => self.closed = Some((reason, fault)),
             Effect::Refused(_) | Effect::PeerKnows(_) | Effect::Report(_) => {}
         }
+    }
+
+    fn show_held(&mut self, node: &Node, now: Timestamp) {
+        let held = node.store().held(self.device).expect("rows read");
+        let held = held.map(|held| Box::new(held.checkpoint));
+        self.handle(node, Input::Held(held), now);
     }
 
     fn load_view(&mut self, node: &Node, now: Timestamp) {

@@ -12,6 +12,7 @@
 
 mod additions;
 mod after_revocation;
+mod bijection;
 mod consent;
 mod driver;
 mod leases;

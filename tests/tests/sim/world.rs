@@ -2,6 +2,7 @@
 
 mod actions;
 
+use crate::bijection::Recorded;
 use crate::driver::End;
 use crate::node::Node;
 use crate::oracle::Oracle;
@@ -29,6 +30,8 @@ pub(crate) struct World {
     /// By the two nodes, the lower number first.
     pub(crate) links: BTreeMap<(usize, usize), Link>,
     pub(crate) oracle: Oracle,
+    /// Every frame, by sender and receiver.
+    pub(crate) recorded: BTreeMap<(usize, usize), Recorded>,
     memories: Vec<MemoryId>,
     rng: Entropy,
     nonce: u8,
@@ -38,8 +41,17 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Entropy::new(seed);
-        let now = Timestamp(1_800_000_000_000);
         let count = 2 + u8::try_from(rng.below(3)).expect("below 3");
+        Self::drawn(rng, count)
+    }
+
+    /// Makes a world with this many nodes.
+    pub(crate) fn of(seed: u64, count: u8) -> Self {
+        Self::drawn(Entropy::new(seed), count)
+    }
+
+    fn drawn(rng: Entropy, count: u8) -> Self {
+        let now = Timestamp(1_800_000_000_000);
         let nodes: Vec<Node> = (0..count).map(|number| Node::new(number, now)).collect();
         for (a, one) in nodes.iter().enumerate() {
             for (b, other) in nodes.iter().enumerate() {
@@ -53,6 +65,7 @@ impl World {
             oracle: Oracle::new(nodes.len()),
             nodes,
             links: BTreeMap::new(),
+            recorded: BTreeMap::new(),
             memories: Vec::new(),
             rng,
             nonce: 0,
@@ -157,6 +170,9 @@ impl World {
             .get_mut(&key)
             .and_then(|link| link.wires[side].pop_front());
         if let Some(frame) = frame {
+            let way = if side == 0 { key } else { (key.1, key.0) };
+            let recorded = self.recorded.entry(way).or_default();
+            recorded.arrived.push(frame.clone());
             self.at_end(key, 1 - side, |end, node, now| {
                 end.receive(node, &frame, now);
             });
@@ -183,6 +199,8 @@ impl World {
         for frame in end.out.drain(..) {
             let plain = frame.windows(6).any(|window| window == b"canary");
             assert!(!plain, "a frame carries the text of a memory");
+            let recorded = self.recorded.entry((from, to)).or_default();
+            recorded.handed.push(frame.clone());
             link.wires[side].push_back(frame);
         }
         let changed = std::mem::take(&mut end.changed);

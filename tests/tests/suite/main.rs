@@ -3,17 +3,22 @@
 //! ```text
 //! couple   two paired nodes, ana and bob, and the ways to ask them
 //! sharing  a view arrives, follows, merges, is in the ledger, and ends with its grant
+//! tampered a ledger changed on the disk, also with the key of the device, is found out
 //! crash    kill -9 at seeded moments loses nothing that was acknowledged
+//! bijection  three nodes with sniffers between them: ledgers and wires agree both ways
 //! verbs    every verb of every surface that changes a memory reaches the other node
 //! ```
 //!
 //! `SCALE=n` makes n times as many crashes, `SEED=n` chooses their moments. What is not here:
 //! interleavings in virtual time, which are in `tests/tests/sim`.
 
+mod between;
+mod bijection;
 mod couple;
 mod crash;
 mod http;
 mod sharing;
+mod tampered;
 mod verbs;
 
 /// Returns a number that the environment gives to the test.

@@ -19,7 +19,7 @@ fn the_document_is_the_one_in_docs() {
 }
 
 /// Every route, in order.
-const ROUTES: [&str; 46] = [
+const ROUTES: [&str; 50] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/memories/{id}",
@@ -31,9 +31,13 @@ const ROUTES: [&str; 46] = [
     "GET /v1/events",
     "GET /v1/grants",
     "GET /v1/grants/{id}",
+    "GET /v1/grants/{id}/receipt",
     "GET /v1/identity",
     "GET /v1/jobs/{id}",
     "GET /v1/ledger",
+    "GET /v1/ledger/entries/{seq}",
+    "GET /v1/ledger/head",
+    "GET /v1/ledger/holders",
     "GET /v1/memories",
     "GET /v1/memories/{id}",
     "GET /v1/node",

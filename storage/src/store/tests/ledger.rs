@@ -7,7 +7,7 @@ use crate::ledger::SignedTree;
 use crdt::codec::Canonical as _;
 
 /// A store that disclosed four memories.
-fn disclosed() -> (Bench, Bench) {
+pub(super) fn disclosed() -> (Bench, Bench) {
     let (bench, other) = (Bench::new(1), Bench::new(2));
     bench.pair(&other);
     other.pair(&bench);
@@ -33,7 +33,7 @@ impl Bench {
     }
     fn fault(&self) -> Option<u64> {
         let verdict = self.store().verify_ledger().unwrap();
-        verdict.fault.map(|(number, _)| number)
+        verdict.fault.map(|fault| fault.first)
     }
 }
 
