@@ -4,6 +4,9 @@
 //! dependencies, the one home of each heavy crate, headers, no forgotten file, documents whose
 //! links and tables lead somewhere, and an explanation for every error code.
 
+#[path = "tidy/threats.rs"]
+mod threats;
+
 use brain_tests::root;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
