@@ -55,6 +55,7 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(status::node))
         .routes(routes!(status::identity))
         .routes(routes!(status::rebuild))
+        .routes(routes!(status::accept_clock))
         .routes(routes!(events::events))
         .routes(routes!(memories::list, memories::create))
         .routes(routes!(memories::read, memories::edit, memories::forget))

@@ -220,14 +220,9 @@ fn open_store(data: &Path, config: &Config, embedder: &dyn Embedder) -> Result<S
     let opaque = OpaqueKey::new(keyring.master());
     let model = (embedder.name(), embedder.dimensions());
     let text = data.join("text");
-    Ok(Store::open(
-        Arc::new(sealed),
-        opaque,
-        owner,
-        &text,
-        model,
-        clock::now(),
-    )?)
+    let store = Store::open(Arc::new(sealed), opaque, owner, &text, model, clock::now())?;
+    clock::learn(store.read(|state| state.wall));
+    Ok(store)
 }
 
 /// Binds the socket and the loopback listeners and serves them.

@@ -5,6 +5,7 @@
 //! Start at [`Services`]. Every refusal is a [`Failure`] with a stable code and a next step.
 
 mod circles;
+mod clock;
 mod failure;
 mod imports;
 mod ledger;

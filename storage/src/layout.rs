@@ -61,6 +61,7 @@ pub(crate) mod meta {
     pub(crate) const FORMAT: &[u8] = b"format";
     pub(crate) const INCARNATION: &[u8] = b"incarnation";
     pub(crate) const ROTATION: &[u8] = b"rotation";
+    pub(crate) const WALL: &[u8] = b"wall clock";
     pub(crate) const VECTOR_CURSOR: &[u8] = b"vector cursor";
     pub(crate) const VECTOR_MODEL: &[u8] = b"vector model";
     pub(crate) const SIDECAR_KEY: &[u8] = b"sidecar key";

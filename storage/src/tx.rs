@@ -45,6 +45,9 @@ use rand_core::UnwrapErr;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How far the clock goes before the latest time is written down again.
+const WALL_STEP_MS: u64 = 60_000;
+
 /// One transaction.
 pub struct Tx<'a> {
     state: &'a mut State,
@@ -78,7 +81,7 @@ impl std::fmt::Debug for Tx<'_> {
 /// What to put back if the transaction fails.
 #[derive(Debug, Default)]
 struct Saved {
-    scalars: (u64, Hybrid, u32),
+    scalars: (u64, Hybrid, u32, Timestamp),
     authority: Option<(Authority, BTreeMap<PersonId, Consent>)>,
     peers: Option<BTreeMap<PersonId, Peer>>,
     invites: Option<Vec<Invite>>,
@@ -102,7 +105,7 @@ impl<'a> Tx<'a> {
         owner: &'a Owner,
         now: Timestamp,
     ) -> Self {
-        let scalars = (state.head, state.clock, state.rotation);
+        let scalars = (state.head, state.clock, state.rotation, state.wall);
         Self {
             state,
             kv,
@@ -135,6 +138,9 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn commit(mut self, durability: Durability) -> Result<Done, StoreError> {
         self.follow_moves()?;
+        if !self.batch.is_empty() && self.now > self.state.wall.plus_ms(WALL_STEP_MS) {
+            self.note_wall();
+        }
         if !self.batch.is_empty() {
             self.kv
                 .commit(std::mem::take(&mut self.batch), durability)?;
@@ -143,6 +149,16 @@ impl<'a> Tx<'a> {
         Ok(Done {
             touched: std::mem::take(&mut self.touched),
         })
+    }
+
+    fn note_wall(&mut self) {
+        self.state.wall = self.now;
+        let wall = self.now.0.to_le_bytes().to_vec();
+        self.put(layout::META, meta::WALL.to_vec(), wall);
+    }
+    /// Takes the time of this transaction as right, although a later one was seen.
+    pub fn accept_clock(&mut self) {
+        self.note_wall();
     }
 
     fn rng() -> UnwrapErr<SysRng> {
@@ -283,7 +299,11 @@ impl<'a> Tx<'a> {
 
     fn put_back(&mut self) {
         let saved = std::mem::take(&mut self.saved);
-        (self.state.head, self.state.clock, self.state.rotation) = saved.scalars;
+        let (head, clock, rotation, wall) = saved.scalars;
+        self.state.head = head;
+        self.state.clock = clock;
+        self.state.rotation = rotation;
+        self.state.wall = wall;
         if let Some((authority, consent)) = saved.authority {
             self.state.authority = authority;
             self.state.consent = consent;

@@ -4,7 +4,7 @@ use super::status;
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
-use protocol::api::status::NodeStatus;
+use protocol::api::status::{ClockAccepted, NodeStatus};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub(crate) struct Args {
 enum Verb {
     /// Show the node
     Info,
+    /// Take the system clock as right although the node has seen a later time
+    AcceptClock,
     /// Wait until the node is ready; exit 7 if that takes too long
     Wait {
         /// What to wait for
@@ -38,6 +40,11 @@ pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> 
             Ok(Report::new("node.info", &node)
                 .text(status::text(&node))
                 .ids([node.person]))
+        }
+        Verb::AcceptClock => {
+            let accepted: ClockAccepted = client.act(&["v1", "clock:accept"])?;
+            let text = format!("✓ It is {} from now on\n", accepted.time);
+            Ok(Report::new("node.accept-clock", &accepted).confirmation(text))
         }
         Verb::Wait { event } => wait(client, event),
     }

@@ -7,7 +7,7 @@ use crate::service::Services;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use protocol::api::status::{Health, Identity, NodeStatus, Rebuilt};
+use protocol::api::status::{ClockAccepted, Health, Identity, NodeStatus, Rebuilt};
 
 /// Says that the process answers.
 #[utoipa::path(get, path = "/healthz", tag = "node", security(()),
@@ -51,6 +51,16 @@ pub(crate) async fn node(State(services): State<Services>) -> Result<Json<NodeSt
     responses((status = 200, description = "Who it is.", body = Identity), Problems))]
 pub(crate) async fn identity(State(services): State<Services>) -> Result<Json<Identity>, Refusal> {
     blocking::json(services, Services::identity).await
+}
+
+/// Takes the system clock as right although this node has seen a later time.
+#[utoipa::path(post, path = "/v1/clock:accept", tag = "node",
+    responses((status = 200, description = "It is taken.", body = ClockAccepted), Problems))]
+pub(crate) async fn accept_clock(
+    State(services): State<Services>,
+    Maybe(Nothing {}): Maybe<Nothing>,
+) -> Result<Json<ClockAccepted>, Refusal> {
+    blocking::json(services, Services::accept_clock).await
 }
 
 /// Builds every index anew from the log.

@@ -38,7 +38,12 @@ impl Services {
                 projection("text", head, 0),
                 projection("vectors", vectors, head.saturating_sub(vectors)),
             ],
-            needs_you: [self.needs_you(), self.ledger_needs_you()?].concat(),
+            needs_you: [
+                Self::clock_needs_you(),
+                self.needs_you(),
+                self.ledger_needs_you()?,
+            ]
+            .concat(),
             store: self.store_health(),
             uptime_s: self.0.started.elapsed().as_secs(),
             home: self.0.home.clone(),

@@ -99,3 +99,10 @@ pub struct Notice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
 }
+
+/// `POST /v1/clock:accept`: the clock is right, although a later time was seen.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ClockAccepted {
+    /// The time from now on.
+    pub time: String,
+}

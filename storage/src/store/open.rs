@@ -132,6 +132,7 @@ impl State {
             me,
             incarnation,
             head: 0,
+            wall: Timestamp(0),
             clock: Hybrid::default(),
             rotation: 0,
             authority: Authority::default(),
@@ -159,6 +160,9 @@ pub(super) fn load_primary(store: &Store, state: &mut State) -> Result<(), Store
         state.peers.insert(peer.person, peer);
     })?;
     each::<Invite>(kv, layout::INVITE, &mut |invite| state.invites.push(invite))?;
+    let wall = kv.get(layout::META, meta::WALL)?;
+    let wall = wall.and_then(|bytes| bytes.try_into().ok());
+    state.wall = Timestamp(wall.map_or(0, u64::from_le_bytes));
     let rotation = kv.get(layout::META, meta::ROTATION)?;
     state.rotation = rotation
         .and_then(|bytes| bytes.try_into().ok())

@@ -28,6 +28,8 @@ pub struct State {
     pub(crate) incarnation: Incarnation,
     /// The number of the last log entry.
     pub head: u64,
+    /// The latest time on this node's own clock at which something was written, to a minute.
+    pub wall: Timestamp,
     /// The latest time that was seen.
     pub clock: Hybrid,
     /// How often something was revoked: the floor of new key epochs.

@@ -19,7 +19,7 @@ fn the_document_is_the_one_in_docs() {
 }
 
 /// Every route, in order.
-const ROUTES: [&str; 50] = [
+const ROUTES: [&str; 51] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/memories/{id}",
@@ -52,6 +52,7 @@ const ROUTES: [&str; 50] = [
     "POST /v1/circles",
     "POST /v1/circles/{name}:share",
     "POST /v1/circles/{name}:unshare",
+    "POST /v1/clock:accept",
     "POST /v1/grant-previews",
     "POST /v1/grants",
     "POST /v1/grants/{id}:renew",

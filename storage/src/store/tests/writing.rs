@@ -218,6 +218,32 @@ fn a_restart_gives_the_same_state() {
 }
 
 #[test]
+fn the_latest_time_is_known_after_a_restart() {
+    let mut bench = Bench::new(1);
+    let memory = bench.create("a note");
+    let later = NOW.plus_ms(10 * 86_400_000);
+    let edit = MemoryEdit {
+        content: Edit {
+            title: Some("later".into()),
+            ..Edit::default()
+        },
+        ..MemoryEdit::default()
+    };
+    let store = bench.store();
+    store.transact(later, |tx| tx.edit(memory, &edit)).unwrap();
+    bench.reopen();
+    assert_eq!(bench.store().read(|state| state.wall), later);
+    // The person can say that it was the later time which was wrong.
+    let accepted = bench.store().transact::<_, StoreError>(NOW, |tx| {
+        tx.accept_clock();
+        Ok(())
+    });
+    accepted.unwrap();
+    bench.reopen();
+    assert_eq!(bench.store().read(|state| state.wall), NOW);
+}
+
+#[test]
 fn a_rebuild_gives_the_same_state() {
     let (mut bench, _other) = lived_in();
     let (before, rows) = (bench.snapshot(), bench.rows_of_all());

@@ -98,7 +98,7 @@ pub(super) const FIELDS_PRIVATE: [&str; 5] = [
 ];
 
 /// Routes that write, but not to memories.
-pub(super) const ROUTES_ELSEWHERE: [&str; 22] = [
+pub(super) const ROUTES_ELSEWHERE: [&str; 23] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/peers/{person}",
@@ -107,6 +107,7 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 22] = [
     "POST /v1/circles",
     "POST /v1/circles/{name}:share",
     "POST /v1/circles/{name}:unshare",
+    "POST /v1/clock:accept",
     "POST /v1/grant-previews",
     "POST /v1/grants",
     "POST /v1/grants/{id}:renew",
