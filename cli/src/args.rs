@@ -4,7 +4,7 @@
 use crate::address::NodeAddress;
 use crate::command::{
     add, circle, completion, edit, help, id, import, index, ledger, link, ls, node, peer, purge,
-    request, restore, revoke, rm, search, share, show, status, sync, tag,
+    request, restore, revoke, rm, search, share, show, status, sync, tag, tray,
 };
 use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -109,6 +109,8 @@ pub(crate) enum Command {
     Revoke(revoke::Args),
     /// Answer what waits for a yes or a no
     Request(request::Args),
+    /// Look through what revoked writers wrote too late
+    Tray(tray::Args),
     /// Show and prove how far peers are
     Sync(sync::Args),
     /// Show what left, to whom and under which grant
@@ -159,6 +161,11 @@ mod tests {
             "share extend g --for 7d",
             "share change g --as read --to tag:b",
             "request deny r",
+            "revoke bob --purge",
+            "share return g",
+            "tray ls",
+            "tray salvage w",
+            "tray drop w --yes",
             "sync prove bob",
             "ledger ls --peer bob",
             "node wait --for ready --timeout 5s",

@@ -15,6 +15,7 @@ pub(crate) mod ls;
 pub(crate) mod node;
 pub(crate) mod peer;
 pub(crate) mod purge;
+pub(crate) mod receipts;
 pub(crate) mod request;
 pub(crate) mod restore;
 pub(crate) mod revoke;
@@ -25,6 +26,7 @@ pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tag;
+pub(crate) mod tray;
 
 use crate::address::NodeAddress;
 use crate::args::{Cli, Command};
@@ -60,6 +62,7 @@ pub(crate) fn run(ui: &Ui, environment: &Environment, cli: Cli) -> Result<Report
         Command::Share(args) => share::run(&client, ui, args),
         Command::Revoke(args) => revoke::run(&client, ui, &args),
         Command::Request(args) => request::run(&client, &args),
+        Command::Tray(args) => tray::run(&client, ui, &args),
         Command::Sync(args) => sync::run(&client, &args),
         Command::Ledger(args) => ledger::run(&client, &args),
         Command::Index(args) => index::run(&client, &args),

@@ -18,6 +18,7 @@
 //! Invariant: a [`Signed`] holds the very bytes that were read or made; nothing is re-encoded.
 
 pub mod admit;
+pub mod adopt;
 pub mod body;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer, ascending};
@@ -98,6 +99,10 @@ kinds! {
     Writer = 38,
     /// Moves the end of a grant.
     Renewal = 39,
+    /// Answers a revocation that asks for a purge.
+    Receipt = 40,
+    /// Gives memories of a grant back.
+    Return = 41,
 }
 
 impl Kind {

@@ -6,10 +6,12 @@
 //!
 //! Start at [`authority::Authority`], the pure fold of consent events into who holds what.
 
+pub mod aftermath;
 pub mod approvals;
 pub mod authority;
 pub mod circle;
 pub mod cuts;
+pub mod known;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer};
 use crate::time::Timestamp;

@@ -25,6 +25,7 @@ mod status;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod tray;
 
 pub use edge::{Edge, Transport};
 pub use guard::guard;
@@ -75,6 +76,9 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(circles::list, circles::create))
         .routes(routes!(circles::read, circles::edit, circles::remove))
         .route("/v1/circles/{name}", post(circles::act))
+        .routes(routes!(tray::list))
+        .routes(routes!(tray::read))
+        .route("/v1/tray/{id}", post(tray::act))
         .routes(routes!(sync::status))
         .routes(routes!(sync::now))
         .route("/v1/sync/{person}", post(sync::act))

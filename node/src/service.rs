@@ -11,10 +11,12 @@ mod imports;
 mod ledger;
 mod memories;
 mod peers;
+mod receipts;
 mod search;
 mod sharing;
 mod status;
 mod sync;
+mod tray;
 mod view;
 
 pub use failure::Failure;

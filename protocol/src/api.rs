@@ -14,6 +14,7 @@ pub mod search;
 pub mod sharing;
 pub mod status;
 pub mod sync;
+pub mod tray;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -123,6 +123,7 @@ impl Session {
             Input::View(view) => self.handle_view(view),
             Input::Stored { stored, refused } => self.handle_stored_here(stored, refused),
             Input::Offered { frames, withheld } => self.handle_offered(frames, withheld),
+            Input::Late(items) => self.handle_late(items),
             Input::ConsentChanged => self.handle_consent_changed(),
             Input::ProveAsked => self.handle_prove_asked(),
             Input::Held(held) => Self::handle_held(held),

@@ -21,6 +21,8 @@
 //! | `echo` | opaque(device) ++ number | [`Echo`](crate::ledger::Echo): this ledger as a peer saw it | no: primary |
 //! | `peer` | opaque(person) | [`Peer`](crate::records::Peer) | no: primary |
 //! | `invite` | hash of the secret | [`Invite`](crate::records::Invite) | no: primary |
+//! | `tray` | opaque(event) | late work that was refused, see [`crate::late`] | no: primary |
+//! | `late` | opaque(event) | own changes that the owner does not accept | no: primary |
 //! | `meta` | name | small records | no: primary |
 //!
 //! Opaque keys are keyed hashes: where their order does not matter, rows tell nothing about what
@@ -46,12 +48,14 @@ pub(crate) const WITNESS: Keyspace = Keyspace("witness");
 pub(crate) const ECHO: Keyspace = Keyspace("echo");
 pub(crate) const PEER: Keyspace = Keyspace("peer");
 pub(crate) const INVITE: Keyspace = Keyspace("invite");
+pub(crate) const TRAY: Keyspace = Keyspace("tray");
+pub(crate) const LATE: Keyspace = Keyspace("late");
 pub(crate) const META: Keyspace = Keyspace("meta");
 
 /// All keyspaces, for checking the store.
-pub(crate) const ALL: [Keyspace; 19] = [
+pub(crate) const ALL: [Keyspace; 21] = [
     LOG, EVENT, FEED, CONSENT, KEY, MEMBER, SCOPE, FACTS, CONTENT, DOCUMENT, VECTOR, LEDGER, TREE,
-    LINE, WITNESS, ECHO, PEER, INVITE, META,
+    LINE, WITNESS, ECHO, PEER, INVITE, TRAY, LATE, META,
 ];
 /// The projections that a rebuild makes anew from the log.
 pub(crate) const REBUILT: [Keyspace; 6] = [EVENT, FEED, CONSENT, FACTS, CONTENT, DOCUMENT];

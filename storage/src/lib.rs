@@ -8,9 +8,11 @@
 //! Invariant: no byte of content reaches the log or a row unsealed, and a commit that was
 //! acknowledged as durable is there after a power cut, whole.
 
+pub mod aftermath;
 pub mod cipher;
 pub mod keyring;
 pub mod kv;
+pub mod late;
 mod layout;
 pub mod ledger;
 pub mod projection;

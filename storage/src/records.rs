@@ -63,6 +63,21 @@ pub struct Written {
     pub event: EventId,
 }
 
+impl Facts {
+    /// Returns the facts without anything of the content: what a replay without keys gives.
+    #[must_use]
+    pub(crate) fn emptied(mut self) -> Self {
+        self.purged = true;
+        self.kind = MemoryKind::Note;
+        self.status = Status::Active;
+        self.tags.clear();
+        self.source = None;
+        self.created = Timestamp(0);
+        self.bytes = 0;
+        self
+    }
+}
+
 /// A memory that was given under a grant, with the epochs whose keys went along.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

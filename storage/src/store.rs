@@ -104,6 +104,12 @@ impl Store {
         f(&self.lock_state())
     }
 
+    /// Sets what is done when someone takes a grant back.
+    pub fn set_aftermath(&self, aftermath: crate::aftermath::Aftermath) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.aftermath = aftermath;
+    }
+
     fn lock_state(&self) -> RwLockReadGuard<'_, State> {
         // A panicking transaction restores the state while it unwinds, so the state is whole.
         self.state.read().unwrap_or_else(PoisonError::into_inner)
@@ -154,6 +160,13 @@ impl Store {
             }
         }
         self.text.apply(&upserts, &deletes, cursor)?;
+        // What is gone is not found by meaning either, not even until the indexer comes by.
+        if !deletes.is_empty() {
+            let mut vectors = self.vectors.write().unwrap_or_else(PoisonError::into_inner);
+            for slot in deletes {
+                vectors.remove(slot);
+            }
+        }
         Ok(())
     }
 

@@ -9,17 +9,21 @@
 //!
 //! Invariant: nothing is appended that is not [`Verified`](crdt::event::admit::Verified); a refused event stages nothing.
 
+mod aftermath;
 mod append;
 mod approve;
 mod circle;
 mod disclose;
 mod edit;
+mod late;
 mod lease;
 mod peers;
 mod project;
 mod share;
 mod take;
+mod tray;
 
+pub use aftermath::GivenBack;
 pub use append::AppendError;
 pub use circle::Followed;
 pub use disclose::{DisclosedMemory, Disclosure};
@@ -27,9 +31,11 @@ pub use edit::{EditOutcome, MemoryEdit, WriteError};
 pub use peers::TicketUse;
 pub use share::ShareError;
 pub use take::Taken;
+pub use tray::{Merged, TrayError};
 
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Keyspace, Kv, KvError, Scan};
+use crate::late::Late;
 use crate::layout::{self, meta};
 use crate::records::{Facts, Invite, Peer};
 use crate::store::state::texts::Texts;
@@ -86,6 +92,7 @@ struct Saved {
     peers: Option<BTreeMap<PersonId, Peer>>,
     invites: Option<Vec<Invite>>,
     texts: Option<Texts>,
+    late: Option<Late>,
     facts: BTreeMap<MemoryId, Option<Facts>>,
     sources: BTreeMap<String, Option<MemoryId>>,
     members: BTreeMap<MemoryId, Option<BTreeMap<GrantId, Vec<Epoch>>>>,
@@ -214,6 +221,10 @@ impl<'a> Tx<'a> {
             .and_then(|bytes| bytes.try_into().ok())
             .map(ContentKey::from_bytes))
     }
+    /// Tells whether the content key of a memory and epoch is here.
+    pub fn holds_key(&self, memory: MemoryId, epoch: Epoch) -> Result<bool, StoreError> {
+        Ok(self.content_key(memory, epoch)?.is_some())
+    }
     /// Returns the epochs of a memory whose keys are here: as many as there are, whatever numbers
     /// the events of others name.
     fn epochs_of(&self, memory: MemoryId) -> Result<BTreeSet<Epoch>, StoreError> {
@@ -297,6 +308,11 @@ impl<'a> Tx<'a> {
         self.saved.invites.get_or_insert_with(before);
     }
 
+    fn save_late(&mut self) {
+        let before = || self.state.late.clone();
+        self.saved.late.get_or_insert_with(before);
+    }
+
     fn put_back(&mut self) {
         let saved = std::mem::take(&mut self.saved);
         let (head, clock, rotation, wall) = saved.scalars;
@@ -316,6 +332,9 @@ impl<'a> Tx<'a> {
         }
         if let Some(invites) = saved.invites {
             self.state.invites = invites;
+        }
+        if let Some(late) = saved.late {
+            self.state.late = late;
         }
         for (memory, grants) in saved.members {
             match grants {

@@ -30,6 +30,9 @@ pub(crate) struct Args {
         hide_default_value = true
     )]
     reason: String,
+    /// Also ask them to purge what they hold under it only
+    #[arg(long)]
+    purge: bool,
 }
 
 /// Withdraws the grants.
@@ -41,12 +44,13 @@ pub(crate) fn run(client: &Client, ui: &Ui, args: &Args) -> Result<Report, Comma
         return circle::revoke(client, ui, name, selector);
     }
     let page: Page<Grant> = client.list(&["v1", "grants"], &[], None)?;
-    let targets = targets(&page.items, &args.what)?;
+    let targets = targets(&page.items, &args.what, args.purge)?;
     let names: Vec<String> = targets.iter().map(|grant| title(grant)).collect();
     let many = count(targets.len(), "grant", "grants");
     ui.confirm(&format!("Revoke {many}: {}?", names.join("; ")))?;
     let request = RevokeRequest {
         reason: args.reason.clone(),
+        purge: args.purge,
     };
     let mut done: Vec<(&Grant, Revoked)> = Vec::with_capacity(targets.len());
     for grant in targets {
@@ -66,10 +70,21 @@ pub(crate) fn run(client: &Client, ui: &Ui, args: &Args) -> Result<Report, Comma
     Ok(report(&done))
 }
 
-/// Returns the grants of mine that are meant and not over yet.
-fn targets<'a>(grants: &'a [Grant], what: &str) -> Result<Vec<&'a Grant>, CommandError> {
+/// Returns the grants of mine that are meant and not over yet; for a purge also a revoked one
+/// that is named by its id.
+fn targets<'a>(
+    grants: &'a [Grant],
+    what: &str,
+    purge: bool,
+) -> Result<Vec<&'a Grant>, CommandError> {
     let open = |grant: &&Grant| {
-        grant.direction == "out" && matches!(grant.state.as_str(), "offered" | "active")
+        let named = what.chars().count() >= PREFIX_CHARS_MIN && grant.id.starts_with(what);
+        grant.direction == "out"
+            && match grant.state.as_str() {
+                "offered" | "active" => true,
+                "revoked" => purge && named,
+                _ => false,
+            }
     };
     let mine: Vec<&Grant> = grants.iter().filter(open).collect();
     let pick = |test: &dyn Fn(&Grant) -> bool| -> Vec<&'a Grant> {
@@ -143,6 +158,7 @@ fn text(grant: &Grant, revoked: &Revoked) -> String {
         writeln!(text, "  {who}'s device {} {news}.", short(&told.device))
             .expect("writing to a string does not fail");
     }
+    text += &super::receipts::text(&revoked.receipts);
     text + &format!(
         "  {who} can fetch nothing under this grant any more, and new changes are unreadable to {who}.\n  \
          What this cannot do: {who} keeps every copy already received, and what {who} has read\n  \
@@ -169,6 +185,7 @@ mod tests {
             supersedes: None,
             purpose: String::new(),
             count: 1,
+            receipts: Vec::new(),
         }
     }
 
@@ -185,7 +202,7 @@ mod tests {
             },
         ];
         let check = |what: &str, expect: &[&str]| {
-            let found = targets(&grants, what).unwrap();
+            let found = targets(&grants, what, false).unwrap();
             let ids: Vec<&str> = found.iter().map(|grant| grant.id.as_str()).collect();
             assert_eq!(ids, expect, "{what}");
         };
@@ -193,6 +210,8 @@ mod tests {
         check("tag:a", &["aaaa1", "cccc3"]);
         check("aaaa2", &["aaaa2"]);
         check("cccc", &["cccc3"]);
+        let later = targets(&grants, "dddd4", true).unwrap();
+        assert_eq!(later[0].id, "dddd4", "a purge can be asked for later");
         check("did:key:z6MkhaXgBZDm", &["cccc3"]);
         for (what, exit) in [
             ("aaaa", 2),
@@ -202,7 +221,7 @@ mod tests {
             ("did:key:z6MkhaXgB", 2),
         ] {
             assert_eq!(
-                targets(&grants, what).unwrap_err().exit().number(),
+                targets(&grants, what, false).unwrap_err().exit().number(),
                 exit,
                 "{what}"
             );
@@ -223,6 +242,7 @@ mod tests {
             epoch: 4,
             told,
             notice: String::new(),
+            receipts: Vec::new(),
         };
         let text = text(&grant, &revoked);
         assert!(

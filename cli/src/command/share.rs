@@ -16,7 +16,9 @@ use crate::ui::text::{memories, one_line, short};
 use crate::{duration, select};
 use protocol::api::Page;
 use protocol::api::circles::{CircleChanged, CircleGrant, ShareWithCircle};
-use protocol::api::sharing::{Grant, GrantSpec, NewGrant, Offered, Preview, PreviewRequest};
+use protocol::api::sharing::{
+    GivenBack, Grant, GrantSpec, NewGrant, Offered, Preview, PreviewRequest,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -36,7 +38,7 @@ enum Verb {
     Preview(What),
     /// List grants, given and received
     Ls,
-    /// Show a grant
+    /// Show a grant, and what its grantee says
     Show {
         /// The grant
         grant: String,
@@ -45,6 +47,11 @@ enum Verb {
     Extend(ends::Extend),
     /// Put another grant to the same person in its place
     Change(ends::Change),
+    /// Give a grant back: keep no copy, want none
+    Return {
+        /// The grant
+        grant: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -117,10 +124,11 @@ pub(crate) fn run(client: &Client, ui: &Ui, args: Args) -> Result<Report, Comman
     match (args.verb, &args.offer) {
         (Some(Verb::Preview(what)), _) => preview::run(client, &what),
         (Some(Verb::Ls), _) => list(client),
+        (Some(Verb::Return { grant }), _) => give_back(client, ui, &grant),
         (Some(Verb::Show { grant }), _) => {
             let grant: Grant = client.get(&["v1", "grants", &grant], &[])?;
             Ok(Report::new("share.show", &grant)
-                .text(facts(&grant))
+                .text(facts(&grant) + &super::receipts::text(&grant.receipts))
                 .ids([grant.id]))
         }
         (Some(Verb::Extend(extend)), _) => ends::extend(client, ui, &extend),
@@ -244,6 +252,26 @@ fn offered(offers: &[(String, Offered)]) -> Report {
         .with("grants", grants)
         .confirmation(text)
         .ids(ids)
+}
+
+/// Purges the copies here that only this grant covers, and tells the sender.
+fn give_back(client: &Client, ui: &Ui, grant: &str) -> Result<Report, CommandError> {
+    ui.confirm(&format!(
+        "Give grant {grant} back? Copies here that only it covers are purged, for good."
+    ))?;
+    let given: GivenBack = client.act_long(&["v1", "grants", &format!("{grant}:return")])?;
+    let purged = memories(usize::try_from(given.memories).unwrap_or(usize::MAX));
+    let kept = match given.kept {
+        0 => String::new(),
+        kept => format!("; {kept} stay under another grant"),
+    };
+    let text = format!(
+        "✓ Grant {} is given back: {purged} purged here{kept}\n",
+        short(&given.grant)
+    );
+    Ok(Report::new("share.return", &given)
+        .confirmation(text)
+        .ids([given.grant]))
 }
 
 fn list(client: &Client) -> Result<Report, CommandError> {

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
-use crate::ui::text::one_line;
+use crate::ui::text::{count, one_line};
 use protocol::api::memories::Memory;
 use std::fmt::Write as _;
 
@@ -48,6 +48,18 @@ fn text(memory: &Memory) -> String {
     line("from", &memory.from);
     line("source", memory.source.as_deref().unwrap_or_default());
     line("grant", memory.grant.as_deref().unwrap_or_default());
+    if let Some(since) = &memory.withdrawn {
+        let said = format!("no longer shared with you since {since}");
+        line("shared", &said);
+    }
+    for adopted in &memory.adopted {
+        let many = count(adopted.changes, "change", "changes");
+        let said = format!(
+            "{many} by {} (revoked), adopted by {}",
+            adopted.by, adopted.adopter
+        );
+        line("late", &said);
+    }
     line("created", &memory.created);
     line("updated", &memory.updated);
     if memory.status != "active" {

@@ -13,7 +13,7 @@
 use crate::codec::{Canonical as _, DecodeError};
 use crate::event::body::approval::Approval;
 use crate::event::body::circle::CircleChange;
-use crate::event::body::{Answer, Keys, Offer, Renewal, Revocation, Scope, Vouch};
+use crate::event::body::{Answer, Keys, Offer, Receipt, Renewal, Return, Revocation, Scope, Vouch};
 use crate::event::{Event, Feed, Header, Incarnation, Kind, Signed};
 use crate::grant::authority::{Authority, Permit};
 use crate::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
@@ -27,6 +27,10 @@ use thiserror::Error;
 pub struct Verified<T>(Signed<T>);
 
 impl Verified<Event> {
+    /// Takes in a late event that [`super::adopt`] found to be adopted.
+    pub(super) fn adopted(event: Signed<Event>) -> Self {
+        Self(event)
+    }
     /// Takes an event back from this node's own log, which holds admitted events only and whose
     /// rows are authenticated. Never for bytes from anywhere else.
     pub fn from_own_log(event: Signed<Event>) -> Self {
@@ -165,7 +169,7 @@ pub fn admit(event: Signed<Event>, held: &dyn Holdings) -> Result<Verified<Event
     Ok(Verified(event))
 }
 
-fn check_author(event: &Signed<Event>, authority: &Authority) -> Result<(), Refusal> {
+pub(super) fn check_author(event: &Signed<Event>, authority: &Authority) -> Result<(), Refusal> {
     let header = event.header();
     if header.kind == Kind::Device {
         // The first event of a device brings its own certificate.
@@ -184,7 +188,7 @@ fn check_author(event: &Signed<Event>, authority: &Authority) -> Result<(), Refu
 }
 
 /// Checks that kind, feed and sealing belong together.
-fn check_shape(header: &Header) -> Result<(), Refusal> {
+pub(super) fn check_shape(header: &Header) -> Result<(), Refusal> {
     let fits = match header.kind {
         Kind::Root => {
             header.feed == Feed::Root && header.parents.is_empty() && header.owner == header.person
@@ -203,7 +207,9 @@ fn check_shape(header: &Header) -> Result<(), Refusal> {
         | Kind::Keys
         | Kind::Scope
         | Kind::Writer
-        | Kind::Renewal => matches!(header.feed, Feed::Pair(other) if other != header.person),
+        | Kind::Renewal
+        | Kind::Receipt
+        | Kind::Return => matches!(header.feed, Feed::Pair(other) if other != header.person),
     };
     if !fits {
         return Err(Refusal::NotPermitted(
@@ -222,7 +228,7 @@ fn check_shape(header: &Header) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_feed(header: &Header, held: &dyn Holdings) -> Result<(), Refusal> {
+pub(super) fn check_feed(header: &Header, held: &dyn Holdings) -> Result<(), Refusal> {
     if header.feed == Feed::Root {
         let first = header.number == 0 && header.previous.is_none();
         return if first {
@@ -284,6 +290,17 @@ fn check_memory(
             Err(Refusal::NotPermitted("only the owner can purge"))
         };
     }
+    check_permit(event, owner, memory, held)
+}
+
+/// Checks that a grant lets the author write here, up to and including this event.
+pub(super) fn check_permit(
+    event: &Signed<Event>,
+    owner: PersonId,
+    memory: MemoryId,
+    held: &dyn Holdings,
+) -> Result<(), Refusal> {
+    let header = event.header();
     let writer = (header.person, header.author, header.incarnation);
     match held
         .authority()
@@ -321,6 +338,8 @@ fn check_consent(
             };
         }
         Kind::Acceptance | Kind::Decline => (Answer::from_bytes(body)?.grant, false),
+        Kind::Receipt => (Receipt::from_bytes(body)?.grant, false),
+        Kind::Return => (Return::from_bytes(body)?.grant, false),
         Kind::Revocation => (Revocation::from_bytes(body)?.grant, true),
         Kind::Keys => (Keys::from_bytes(body)?.grant, true),
         Kind::Renewal => (Renewal::from_bytes(body)?.grant, true),
@@ -395,4 +414,4 @@ fn check_own(event: &Signed<Event>) -> Result<(), Refusal> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

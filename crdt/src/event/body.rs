@@ -5,6 +5,9 @@
 
 pub mod approval;
 pub mod circle;
+mod receipt;
+
+pub use receipt::{Outcome, RETURN_MAX, Receipt, Return};
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer, ascending};
 use crate::envelope::wrap::Wrap;
@@ -82,6 +85,8 @@ pub struct Revocation {
     pub continues: Option<EventId>,
     /// What the owner says about it.
     pub reason: String,
+    /// Whether the grantee is asked to purge what they hold under this grant only.
+    pub purge: bool,
 }
 
 /// The scope key of a grant, wrapped to the grantee's devices.
@@ -197,6 +202,7 @@ impl Canonical for Revocation {
         out.list(&self.cuts);
         out.option(self.continues.as_ref(), |out, first| first.encode(out));
         out.text(&self.reason);
+        out.bool(self.purge);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
@@ -204,6 +210,7 @@ impl Canonical for Revocation {
             cuts: read_cuts(input)?,
             continues: input.option("continued revocation", EventId::decode)?,
             reason: input.text(REASON_BYTES_MAX, "reason")?,
+            purge: input.bool("purge")?,
         })
     }
 }

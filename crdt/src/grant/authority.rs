@@ -16,11 +16,13 @@ use crate::codec::{Canonical as _, DecodeError};
 use crate::event::admit::Verified;
 use crate::event::body::approval::Approval;
 use crate::event::body::circle::CircleChange;
-use crate::event::body::{Answer, Keys, Offer, Renewal, Revocation, Scope, Vouch};
+use crate::event::body::{Answer, Keys, Offer, Receipt, Renewal, Return, Revocation, Scope, Vouch};
 use crate::event::{Event, Feed, Incarnation, Kind};
+use crate::grant::aftermath::{Aftermath, combine};
 use crate::grant::approvals::Approvals;
 use crate::grant::circle::Circle;
 use crate::grant::cuts::{Cuts, Vouched};
+use crate::grant::known::Known;
 use crate::grant::{Access, Terms};
 use crate::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crate::identity::DeviceCertificate;
@@ -43,6 +45,8 @@ pub enum State {
     Superseded,
     /// The owner took it back.
     Revoked,
+    /// The grantee gave it back.
+    Returned,
 }
 
 impl State {
@@ -55,6 +59,7 @@ impl State {
             Self::Expired => "expired",
             Self::Superseded => "superseded",
             Self::Revoked => "revoked",
+            Self::Returned => "returned",
         }
     }
 }
@@ -90,6 +95,8 @@ pub struct Grant {
     renewed: Option<(Hybrid, EventId, Timestamp)>,
     /// How far the grantee's changes count, by revocation, each with what continues it.
     cuts: BTreeMap<EventId, Cuts>,
+    /// What the grantee said since: receipts and returns.
+    pub aftermath: Aftermath,
     excluded: BTreeMap<MemoryId, (u64, bool)>,
 }
 
@@ -98,6 +105,8 @@ impl Grant {
     pub fn state(&self, now: Timestamp) -> State {
         if self.revoked.is_some() {
             State::Revoked
+        } else if self.aftermath.is_returned() {
+            State::Returned
         } else if self.superseded_by.is_some() {
             State::Superseded
         } else if self.expires().is_some_and(|expires| expires <= now) {
@@ -143,11 +152,13 @@ impl Grant {
             .as_ref()
             .is_some_and(|selector| selector.matches(facts))
     }
-    /// Tells whether the owner said that a memory left the view.
+    /// Tells whether a memory left the view: the owner said so, or the grantee gave it back.
     pub fn excludes(&self, memory: MemoryId) -> bool {
-        self.excluded
-            .get(&memory)
-            .is_some_and(|(_, included)| !included)
+        self.aftermath.has_returned(memory)
+            || self
+                .excluded
+                .get(&memory)
+                .is_some_and(|(_, included)| !included)
     }
 }
 
@@ -179,6 +190,7 @@ pub struct Authority {
     vouched: BTreeMap<(PersonId, DeviceId), Vouched>,
     circles: BTreeMap<String, Circle>,
     approvals: BTreeMap<PersonId, Approvals>,
+    known: Known,
 }
 
 impl Authority {
@@ -186,9 +198,12 @@ impl Authority {
     pub fn apply(&mut self, event: &Verified<Event>) -> Result<(), DecodeError> {
         let header = event.header();
         let body = event.event().body.as_slice();
+        self.known.note(event);
         match header.kind {
-            Kind::Device => self.enrol(DeviceCertificate::from_bytes(body)?),
-            Kind::Retirement => self.retire(DeviceId::from_bytes(body)?, header.person),
+            Kind::Device | Kind::Retirement | Kind::Circle | Kind::Approval => {
+                self.apply_own(event)?;
+            }
+            Kind::Revocation => self.end(event, Revocation::from_bytes(body)?),
             Kind::Offer => self.offer(event.id(), event.event(), Offer::from_bytes(body)?),
             Kind::Acceptance => {
                 let answer = Answer::from_bytes(body)?;
@@ -200,21 +215,17 @@ impl Authority {
                     grant.declined = true;
                 }
             }
-            Kind::Revocation => {
-                let revocation = Revocation::from_bytes(body)?;
-                if let Some(grant) = self.grants.get_mut(&revocation.grant) {
-                    let first = revocation.continues.unwrap_or_else(|| event.id());
-                    grant
-                        .cuts
-                        .entry(first)
-                        .or_default()
-                        .extend(&revocation.cuts);
-                    // Several revocations combine to the earliest by id; all of them end it.
-                    let is_first = revocation.continues.is_none()
-                        && grant.revoked.as_ref().is_none_or(|(id, _)| first < *id);
-                    if is_first {
-                        grant.revoked = Some((first, revocation));
-                    }
+            Kind::Receipt => {
+                let receipt = Receipt::from_bytes(body)?;
+                if let Some(grant) = self.grants.get_mut(&receipt.grant) {
+                    let when = (header.time, event.id());
+                    grant.aftermath.note_receipt(header.author, when, receipt);
+                }
+            }
+            Kind::Return => {
+                let given = Return::from_bytes(body)?;
+                if let Some(grant) = self.grants.get_mut(&given.grant) {
+                    grant.aftermath.note_return(given);
                 }
             }
             Kind::Renewal => {
@@ -224,24 +235,54 @@ impl Authority {
                     grant.renewed = grant.renewed.max(Some(this));
                 }
             }
-            Kind::Circle => {
-                let change = CircleChange::from_bytes(body)?;
-                let circle = self.circles.entry(change.name.clone()).or_default();
-                circle.apply(header.time, event.id(), change);
-            }
             Kind::Scope => self.scope(header.number, Scope::from_bytes(body)?),
             Kind::Writer => self.vouch(event.event(), Vouch::from_bytes(body)?),
             Kind::Keys => {
                 Keys::from_bytes(body)?;
+            }
+            Kind::Root | Kind::Change | Kind::Sidecar | Kind::Purge => {}
+        }
+        Ok(())
+    }
+
+    /// Takes in an event of a person's own feed.
+    fn apply_own(&mut self, event: &Verified<Event>) -> Result<(), DecodeError> {
+        let header = event.header();
+        let body = event.event().body.as_slice();
+        match header.kind {
+            Kind::Device => self.enrol(DeviceCertificate::from_bytes(body)?),
+            Kind::Retirement => self.retire(DeviceId::from_bytes(body)?, header.person),
+            Kind::Circle => {
+                let change = CircleChange::from_bytes(body)?;
+                let circle = self.circles.entry(change.name.clone()).or_default();
+                circle.apply(header.time, event.id(), change);
             }
             Kind::Approval => {
                 let approval = Approval::from_bytes(body)?;
                 let approvals = self.approvals.entry(header.person).or_default();
                 approvals.apply(header.time, event.id(), approval);
             }
-            Kind::Root | Kind::Change | Kind::Sidecar | Kind::Purge => {}
+            _ => {}
         }
         Ok(())
+    }
+
+    /// Ends a grant; several revocations of one combine in any order.
+    fn end(&mut self, event: &Verified<Event>, revocation: Revocation) {
+        let time = event.header().time;
+        if let Some(grant) = self.grants.get_mut(&revocation.grant) {
+            let first = revocation.continues.unwrap_or_else(|| event.id());
+            let cuts = grant.cuts.entry(first).or_default();
+            cuts.extend(&revocation.cuts);
+            grant.aftermath.note_end(time);
+            if revocation.continues.is_none() {
+                let this = (first, revocation);
+                grant.revoked = Some(match grant.revoked.take() {
+                    Some(other) => combine(other, this),
+                    None => this,
+                });
+            }
+        }
     }
 
     /// Learns a device from its certificate, which was checked when it was read.
@@ -277,6 +318,7 @@ impl Authority {
             live: offer.live,
             renewed: None,
             cuts: BTreeMap::new(),
+            aftermath: Aftermath::default(),
             excluded: BTreeMap::new(),
         });
         let before = offer.supersedes.and_then(|before| self.grants.get(&before));
@@ -400,6 +442,27 @@ impl Authority {
         self.grants_to(owner, grantee, now)
             .filter(|grant| grant.selects(facts))
             .max_by_key(|grant| (grant.terms.access, std::cmp::Reverse(grant.offered)))
+    }
+
+    /// Tells whether a person was ever let write in memories of `owner`.
+    pub fn was_writer(&self, owner: PersonId, person: PersonId) -> bool {
+        let mut grants = self.grants.values();
+        let by_grant = grants.any(|grant| {
+            grant.owner == owner
+                && grant.grantee == person
+                && grant.accepted.is_some()
+                && grant.terms.access == Access::Write
+        });
+        let is_theirs = |device: &DeviceId| {
+            let device = self.devices.get(device);
+            device.is_some_and(|device| device.certificate.person == person)
+        };
+        let mut vouched = self.vouched.keys();
+        by_grant || vouched.any(|(by, device)| *by == owner && is_theirs(device))
+    }
+    /// Returns what consent events tell of what an author knew.
+    pub fn known(&self) -> &Known {
+        &self.known
     }
 
     /// Returns what a writer may do in a memory of `owner`, as the owner's node or another

@@ -3,7 +3,7 @@
 //! The verbs behind `{id}:verb` are listed here, since the route matcher does not know them.
 //! It is not written by hand; `docs/openapi.json` is its snapshot.
 
-use crate::http::{circles, imports, memories, sharing, sync};
+use crate::http::{circles, imports, memories, sharing, sync, tray};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use protocol::api::problem::Problem;
@@ -26,9 +26,12 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         sharing::revoke,
         sharing::renew,
         sharing::replace,
+        sharing::give_back,
         sharing::approve,
         sharing::deny,
         sync::prove,
+        tray::salvage,
+        tray::drop,
     ),
     components(schemas(Problem, imports::Job)),
     security((), ("token" = [])),

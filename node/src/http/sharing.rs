@@ -10,8 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::api::Page;
 use protocol::api::sharing::{
-    Grant, NewGrant, Offered, Preview, PreviewRequest, RenewRequest, ReplaceRequest, Request,
-    Resolved, RevokeRequest, Revoked,
+    GivenBack, Grant, NewGrant, Offered, Preview, PreviewRequest, RenewRequest, ReplaceRequest,
+    Request, Resolved, RevokeRequest, Revoked,
 };
 
 /// Shows what a person would see under a grant.
@@ -79,6 +79,10 @@ pub(crate) async fn act(
             let renewed = renew(services, id.to_owned(), body.typed()?).await?;
             Ok(renewed.into_response())
         }
+        Some((id, "return")) => {
+            let given = give_back(services, id.to_owned()).await?;
+            Ok(given.into_response())
+        }
         Some((id, "replace")) => {
             let replaced = replace(services, id.to_owned(), body.typed()?).await?;
             Ok(replaced.into_response())
@@ -124,6 +128,17 @@ pub(crate) async fn replace(
     request: ReplaceRequest,
 ) -> Result<axum::Json<Offered>, Refusal> {
     blocking::json(services, move |services| services.replace(&id, request)).await
+}
+
+/// Gives a grant back: purges the copies here that only it covers, and tells the sender.
+#[utoipa::path(post, path = "/v1/grants/{id}:return", tag = "sharing",
+    params(("id" = String, Path, description = "The grant, or a unique prefix of its id.")),
+    responses((status = 200, description = "It is given back.", body = GivenBack), Problems))]
+pub(crate) async fn give_back(
+    services: Services,
+    id: String,
+) -> Result<axum::Json<GivenBack>, Refusal> {
+    blocking::json(services, move |services| services.return_grant(&id)).await
 }
 
 /// Lists what waits for a yes or a no.

@@ -111,7 +111,7 @@ impl From<WriteError> for Failure {
             WriteError::UnknownBase(_) => {
                 Self::new(ErrorCode::Conflict, "the base of the edit is unknown").because(detail)
             }
-            WriteError::NotOwner | WriteError::ReadOnly => {
+            WriteError::NotOwner | WriteError::IsMine(_) | WriteError::ReadOnly => {
                 Self::new(ErrorCode::Forbidden, "this memory belongs to someone else")
                     .because(detail)
             }

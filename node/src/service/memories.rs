@@ -1,6 +1,6 @@
 //! Memories: list, create, show, edit, forget, restore, purge.
 
-use super::view::{ids, memory, names_status, summary};
+use super::view::{ids, memory, names_id, names_status, summary};
 use super::{Failure, Services};
 use crate::clock;
 use crdt::id::{EventId, MemoryId};
@@ -11,7 +11,6 @@ use protocol::api::memories::{Link as ApiLink, Memory, NewMemory, Patch, Summary
 use protocol::api::problem::ErrorCode;
 use protocol::api::{PAGE_DEFAULT, PAGE_MAX, Page};
 use std::collections::BTreeSet;
-use storage::store::state;
 use storage::tx::{MemoryEdit, WriteError};
 
 /// The longest title made from the first line of a text, in characters.
@@ -64,12 +63,14 @@ impl Services {
         let selector = Selector::parse(q.unwrap_or_default())?;
         let limit = limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         let after = cursor.map(parse_cursor).transpose()?;
-        let by_status = names_status(&selector);
+        let (by_status, by_id) = (names_status(&selector), names_id(&selector));
         let selected = self.select(&selector)?;
         let mut rows: Vec<(u64, u64, MemoryId)> = self.store().read(|state| {
             let facts = selected.iter().filter_map(|id| state.memories.get(id));
             let shown = facts.filter(|facts| {
-                state::is_listed(facts) || (by_status && !facts.sidecar.is_hidden())
+                state.is_shown(facts)
+                    || (by_status && !facts.sidecar.is_hidden())
+                        && (by_id || !state.is_hidden(facts))
             });
             shown
                 .map(|facts| (facts.updated.0, facts.slot, facts.id))
@@ -139,11 +140,12 @@ impl Services {
             .store()
             .content(found)?
             .ok_or_else(|| Failure::not_found("memory", id))?;
+        let adopted = self.store().adopted(found)?;
         let shown = self.store().read(|state| {
-            state
-                .memories
-                .get(&found)
-                .map(|facts| memory(state, facts, content))
+            let facts = state.memories.get(&found)?;
+            let mut shown = memory(state, facts, content);
+            shown.adopted = super::view::adopted(state, &adopted);
+            Some(shown)
         });
         shown.ok_or_else(|| Failure::not_found("memory", id))
     }
@@ -254,12 +256,17 @@ impl Services {
         edit
     }
 
-    /// Destroys a memory's keys and readable bytes.
+    /// Destroys a memory's keys and readable bytes; what someone else owns is given back.
     pub fn purge_memory(&self, id: &str) -> Result<Written, Failure> {
         let found = self.find(id)?;
-        let heads = self
-            .store()
-            .transact::<_, WriteError>(clock::now(), |tx| tx.purge(found))?;
+        let heads = self.store().transact::<_, WriteError>(clock::now(), |tx| {
+            let facts = tx.state().memories.get(&found);
+            if facts.is_some_and(|facts| facts.owner != tx.state().me) {
+                tx.give_back(found).map(|()| Vec::new())
+            } else {
+                tx.purge(found)
+            }
+        })?;
         self.wrote("memory.purged", found.to_string());
         Ok(Written {
             id: found.to_string(),

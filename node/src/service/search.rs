@@ -11,7 +11,6 @@ use storage::search::fusion::Fusion;
 use storage::search::snippet::snippet;
 use storage::search::{self, SearchMode};
 use storage::slots::{Slot, SlotSet};
-use storage::store::state;
 
 const LIMIT_DEFAULT: usize = 10;
 const SNIPPET_CHARS: usize = 200;
@@ -82,13 +81,21 @@ impl Services {
     /// The slots that may be found; none if all that are indexed may.
     fn allowed(&self, selector: Option<&str>) -> Result<Option<SlotSet>, Failure> {
         let Some(text) = selector.filter(|text| !text.trim().is_empty()) else {
-            return Ok(None);
+            // What is hidden is left out inside the query, so that it takes no place of others.
+            return Ok(self.store().read(|state| {
+                let hides = state.memories.values().any(|facts| state.is_hidden(facts));
+                let shown = state
+                    .memories
+                    .values()
+                    .filter(|facts| state.is_shown(facts));
+                hides.then(|| shown.map(|facts| Slot(facts.slot)).collect())
+            }));
         };
         let selected = self.select(&Selector::parse(text)?)?;
         let slots = self.store().read(|state| {
             let facts = selected.iter().filter_map(|id| state.memories.get(id));
             facts
-                .filter(|facts| state::is_listed(facts))
+                .filter(|facts| state.is_shown(facts))
                 .map(|facts| Slot(facts.slot))
                 .collect()
         });
@@ -102,7 +109,7 @@ impl Services {
                 .get(&hit.slot.0)
                 .and_then(|id| state.memories.get(id));
             facts
-                .filter(|facts| state::is_listed(facts))
+                .filter(|facts| state.is_shown(facts))
                 .map(|facts| (facts.id, state.petname(facts.owner)))
         });
         // A vector may lag behind a memory that is gone by now.

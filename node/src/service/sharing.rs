@@ -3,6 +3,7 @@
 mod additions;
 mod ends;
 
+use super::receipts::{purge_request, receipts};
 use super::{Failure, Services};
 use crate::clock;
 use crdt::grant::authority::{Grant as Held, State as GrantState};
@@ -245,6 +246,7 @@ impl Services {
             supersedes: grant.supersedes.map(|before| before.to_string()),
             purpose: grant.terms.purpose.clone(),
             count: count.count(),
+            receipts: receipts(state, grant),
         }
     }
 
@@ -305,9 +307,13 @@ impl Services {
             let grant = self.find_grant(id)?;
             let mut reason = request.reason;
             reason.truncate(reason.floor_char_boundary(crdt::event::body::REASON_BYTES_MAX));
-            let epoch = self
-                .store()
-                .transact::<_, ShareError>(clock::now(), |tx| tx.revoke(grant, reason))?;
+            let epoch = self.store().transact::<_, ShareError>(clock::now(), |tx| {
+                if request.purge {
+                    tx.revoke_and_purge(grant, reason)
+                } else {
+                    tx.revoke(grant, reason)
+                }
+            })?;
             let person = self.store().read(|state| {
                 state
                     .authority
@@ -318,11 +324,15 @@ impl Services {
         })?;
         self.wrote("grant.revoked", grant.to_string());
         let told = self.told(person).await;
+        let here = told.iter().filter(|told| told.state == "acknowledged");
+        let here: Vec<String> = here.map(|told| told.device.clone()).collect();
+        let receipts = self.await_receipts(grant, &here).await;
         Ok(Revoked {
             grant: grant.to_string(),
             epoch,
             told,
             notice: NOTICE.to_owned(),
+            receipts,
         })
     }
 
@@ -399,6 +409,9 @@ impl Services {
             };
             let mut items: Vec<Request> = waiting.map(show).collect();
             items.extend(additions::requests(state));
+            let device = self.store().owner().device.id();
+            let purges = state.authority.grants();
+            items.extend(purges.filter_map(|grant| purge_request(state, grant, &device)));
             items
         });
         Ok(Page {
@@ -429,8 +442,15 @@ impl Services {
             return Err(Failure::not_found("request", id)
                 .hint("brainctl request ls        list what waits"));
         };
-        self.store()
-            .transact::<_, ShareError>(clock::now(), |tx| tx.answer(grant, approve))?;
+        let device = self.store().owner().device.id();
+        self.store().transact::<_, ShareError>(clock::now(), |tx| {
+            let found = tx.state().authority.grant(grant);
+            if found.is_some_and(|found| tx.state().purge_waits(found, &device)) {
+                tx.answer_purge(grant, approve)
+            } else {
+                tx.answer(grant, approve)
+            }
+        })?;
         self.wrote("request.resolved", grant.to_string());
         let state = if approve { "approved" } else { "denied" };
         Ok(Resolved {
@@ -443,7 +463,14 @@ impl Services {
     pub(super) fn needs_you(&self) -> Vec<String> {
         let waiting = self.requests().map_or(0, |page| page.items.len());
         let line = format!("{waiting} requests wait for an answer: brainctl request ls");
-        if waiting > 0 { vec![line] } else { Vec::new() }
+        let mut lines = if waiting > 0 { vec![line] } else { Vec::new() };
+        let late = self
+            .store()
+            .read(|state| state.late_work(clock::now()).len());
+        if late > 0 {
+            lines.push(format!("{late} pieces of late work: brainctl tray ls"));
+        }
+        lines
     }
 
     /// Counts memories, and how many of them are forgotten.
@@ -453,6 +480,7 @@ impl Services {
                 .memories
                 .values()
                 .filter(|f| !f.purged && !f.sidecar.is_hidden());
+            let live = live.filter(|facts| !state.is_hidden(facts));
             live.fold((0, 0), |(all, forgotten), facts| {
                 let is_listed = state::is_listed(facts);
                 (

@@ -5,9 +5,10 @@ use crdt::id::{EventId, MemoryId, PersonId};
 use crdt::identity::did::to_did;
 use crdt::memory::Content;
 use crdt::selector::Selector;
-use protocol::api::memories::{Link, Memory, Summary};
+use protocol::api::memories::{Adopted as AdoptedChanges, Link, Memory, Summary};
 use protocol::api::problem::ErrorCode;
 use storage::records::Facts;
+use storage::store::query::Adopted;
 use storage::store::state::State;
 
 /// The fewest characters of a prefix of an id.
@@ -58,6 +59,11 @@ pub(super) fn memory(state: &State, facts: &Facts, content: Content) -> Memory {
         grant: grants
             .and_then(|grants| grants.keys().next_back())
             .map(ToString::to_string),
+        withdrawn: state
+            .withdrawn(facts)
+            .and_then(|grant| grant.aftermath.ended())
+            .map(|ended| ended.wall().to_rfc3339()),
+        adopted: Vec::new(),
         space: facts.sidecar.space().to_owned(),
         private_tags: facts.sidecar.tags().map(str::to_owned).collect(),
         sensitivity: facts.sidecar.sensitivity().as_str().to_owned(),
@@ -154,6 +160,29 @@ fn has_text(selector: &Selector) -> bool {
         Selector::Text(_) => true,
         Selector::Not(part) => has_text(part),
         Selector::And(parts) | Selector::Or(parts) => parts.iter().any(has_text),
+        _ => false,
+    }
+}
+
+/// Counts adopted changes by author and adopter.
+pub(super) fn adopted(state: &State, found: &[Adopted]) -> Vec<AdoptedChanges> {
+    let mut counts = std::collections::BTreeMap::new();
+    for change in found {
+        *counts.entry((change.author, change.adopter)).or_insert(0) += 1;
+    }
+    let show = |((author, adopter), changes)| AdoptedChanges {
+        by: state.petname(author),
+        adopter: state.petname(adopter),
+        changes,
+    };
+    counts.into_iter().map(show).collect()
+}
+
+/// Tells whether a selector names a memory by its id.
+pub(super) fn names_id(selector: &Selector) -> bool {
+    match selector {
+        Selector::Id(_) => true,
+        Selector::And(parts) | Selector::Or(parts) => parts.iter().any(names_id),
         _ => false,
     }
 }

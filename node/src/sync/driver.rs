@@ -15,14 +15,14 @@ use super::{Command, Handle, Sync};
 use crate::clock;
 use crate::egress;
 use crate::net::Stream;
-use crdt::id::{DeviceId, PersonId};
+use crdt::id::{DeviceId, EventId, PersonId};
 use futures::AsyncReadExt as _;
 use protocol::session::{Admission, Effect, Input, Role, Session, Status, Timer};
 use protocol::ticket::Ticket;
 use protocol::wire::content::Content;
 use protocol::wire::control::{Control, FeedTip, Hello, RefusedBecause, RefusedEvent};
 use protocol::wire::{FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::tx::TicketUse;
@@ -73,6 +73,8 @@ struct Driver {
     pair: PairView,
     /// Consent events that the session was last told of.
     consent_seen: usize,
+    /// Own late changes that this session was given to hand over.
+    handed: BTreeSet<EventId>,
     timers: BTreeMap<Timer, Instant>,
     fault: Option<&'static str>,
     opened: Instant,
@@ -103,6 +105,7 @@ pub(super) async fn run(
         known: watch::channel(Vec::new()).0,
         pair: PairView::default(),
         consent_seen: 0,
+        handed: BTreeSet::new(),
         timers: BTreeMap::new(),
         fault: None,
         opened: Instant::now(),
@@ -111,7 +114,8 @@ pub(super) async fn run(
         sync,
     };
     let tasks = &driver.sync.0.tasks;
-    let write = tasks.spawn(write_all(writer, outgoing, written));
+    let store = Arc::clone(&driver.sync.0.store);
+    let write = tasks.spawn(write_all(writer, outgoing, written, store));
     let read = tasks.spawn(read_all(reader, frames_in));
     let mut wires = Wires {
         frames,
@@ -128,6 +132,7 @@ pub(super) async fn run(
             driver.look().await;
             wires.looked = Instant::now();
         }
+        driver.hand_over().await;
         if bytes_out.has_changed().unwrap_or(false) {
             driver.count_out(*bytes_out.borrow_and_update());
         }
@@ -263,6 +268,22 @@ impl Driver {
         }
     }
 
+    /// Hands own changes that a revocation cut off to the owner, once in a session.
+    async fn hand_over(&mut self) {
+        let Some((person, _)) = self.peer else { return };
+        if !self.status.borrow().is_open {
+            return;
+        }
+        let mut late = self.sync.0.store.late_for(person);
+        late.retain(|(_, event)| self.handed.insert(*event));
+        if !late.is_empty() {
+            let items = late
+                .into_iter()
+                .map(|(time, event)| protocol::view::event_item(time.0, event));
+            self.feed(Input::Late(items.collect())).await;
+        }
+    }
+
     async fn look_at_consent(&mut self, person: PersonId) {
         let feeds = self.sync.0.store.consent_frontier(person);
         let consent = usize::try_from(feeds.values().sum::<u64>()).unwrap_or(usize::MAX);
@@ -335,6 +356,7 @@ impl Driver {
             }
             Effect::Offer(items) => Some(self.offer(person, &items).await),
             Effect::Store(content) => Some(self.store(person, &content)),
+            Effect::RefusedThere(events) => self.settle_late(person, &events),
             other => self.witness(person, other),
         }
     }
@@ -379,6 +401,7 @@ impl Driver {
 
     async fn offer(&mut self, person: PersonId, items: &[protocol::view::Item]) -> Input {
         let memberships = Arc::clone(&self.pair.memberships);
+        let cut = self.sync.0.store.read(|state| state.revocations(person));
         let reviewed =
             self.block(|sync| egress::review(&sync.0.store, person, items, &memberships));
         match reviewed {
@@ -387,7 +410,7 @@ impl Driver {
                 Box::pin(self.look_at_consent(person)).await;
                 let frames = review.frames.len();
                 for frame in review.frames {
-                    self.send(Outgoing::Content(frame)).await;
+                    self.send(Outgoing::Content { frame, person, cut }).await;
                 }
                 Input::Offered {
                     frames,
@@ -415,6 +438,10 @@ impl Driver {
                 if taken.stored + taken.members > 0 {
                     self.sync.changed();
                 }
+                if taken.late > 0 {
+                    let from = crdt::identity::did::to_did(&person);
+                    self.sync.0.notices.send("tray.filled", Some(from));
+                }
                 let refused = taken.refused.into_iter().map(|(event, code)| {
                     tracing::info!(code, "an event was refused");
                     RefusedEvent {
@@ -429,6 +456,18 @@ impl Driver {
             }
             Err(error) => Self::fail(&error.to_string()),
         }
+    }
+
+    fn settle_late(&self, person: PersonId, events: &[EventId]) -> Option<Input> {
+        let settled = self.block(|sync| {
+            sync.0
+                .store
+                .transact::<_, storage::store::StoreError>(clock::now(), |tx| {
+                    tx.settle_late(person, events);
+                    Ok(())
+                })
+        });
+        settled.err().map(|error| Self::fail(&error.to_string()))
     }
 
     /// The store failed: ends the session rather than say something that is not so.

@@ -40,12 +40,30 @@ pub struct Memory {
     /// The grant under which it is here, if someone else owns it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub grant: Option<String>,
+    /// Since when it is not shared with this person any more; lists and searches leave it out,
+    /// unless the person's rules keep it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub withdrawn: Option<String>,
+    /// Changes of revoked writers that count because somebody built on them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub adopted: Vec<Adopted>,
     /// The drawer it lies in.
     pub space: String,
     /// The holder's own tags, never shared.
     pub private_tags: Vec<String>,
     /// `normal` or `secret`; secret ones never leave.
     pub sensitivity: String,
+}
+
+/// Changes beyond the cut of a revocation that count all the same.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, PartialEq, Eq)]
+pub struct Adopted {
+    /// Who wrote them and is revoked, by petname.
+    pub by: String,
+    /// Who built on them before they had heard of the revocation, by petname.
+    pub adopter: String,
+    /// How many.
+    pub changes: usize,
 }
 
 /// A link from one memory to another.

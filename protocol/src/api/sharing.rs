@@ -117,7 +117,7 @@ pub struct Grant {
     pub selector: String,
     /// `read` or `write`.
     pub access: String,
-    /// `offered`, `active`, `declined`, `expired`, `superseded` or `revoked`.
+    /// `offered`, `active`, `declined`, `expired`, `superseded`, `revoked` or `returned`.
     pub state: String,
     /// When it ends by itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -132,6 +132,27 @@ pub struct Grant {
     pub purpose: String,
     /// How many memories it takes in now.
     pub count: usize,
+    /// What the grantee's devices say, if they were asked to purge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<Receipt>,
+}
+
+/// What a device of the grantee says that it did with its copies.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Receipt {
+    /// The person's petname.
+    pub person: String,
+    /// The device.
+    pub device: String,
+    /// `complied`, `refused`, `waiting` for its person, or `unreachable`: no answer yet.
+    pub state: String,
+    /// How many memories it speaks of.
+    pub memories: u32,
+    /// How many of them it had passed on.
+    pub passed_on: u32,
+    /// When it said so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub when: Option<String>,
 }
 
 /// `POST /v1/grants/{id}:renew`: moves the end of a grant.
@@ -174,6 +195,9 @@ pub struct RevokeRequest {
     /// What to tell the grantee.
     #[serde(default)]
     pub reason: String,
+    /// Whether to ask the grantee to purge what they hold under this grant only.
+    #[serde(default)]
+    pub purge: bool,
 }
 
 /// The answer to a revocation.
@@ -187,6 +211,22 @@ pub struct Revoked {
     pub told: Vec<Told>,
     /// What revoking does not do, in so many words.
     pub notice: String,
+    /// What the grantee's devices say, if they were asked to purge.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receipts: Vec<Receipt>,
+}
+
+/// The answer to giving a grant back.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct GivenBack {
+    /// The grant.
+    pub grant: String,
+    /// `returned`.
+    pub state: String,
+    /// How many copies were purged here.
+    pub memories: u32,
+    /// How many stay because another grant covers them.
+    pub kept: u32,
 }
 
 /// Whether a device of the grantee has the news.
@@ -205,7 +245,8 @@ pub struct Told {
 pub struct Request {
     /// Its id: the grant that was offered, or a name of exactly these additions.
     pub id: String,
-    /// `grant` (someone offers me one), or `addition` (new matches of a share of mine wait).
+    /// `grant` (someone offers me one), `addition` (new matches of a share of mine wait), or
+    /// `purge` (the owner of a revoked grant asks me to purge my copies).
     pub kind: String,
     /// Who asks, by petname.
     pub from: String,

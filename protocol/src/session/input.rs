@@ -6,6 +6,7 @@ use crate::view::{Item, View};
 use crate::wire::content::Content;
 use crate::wire::control::{Control, FeedTip, Hello, RefusedBecause, RefusedEvent};
 use crdt::hash::Hash;
+use crdt::id::EventId;
 use crdt::ledger::Checkpoint;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub enum Input {
         /// Items that the guard or the store did not let out.
         withheld: u32,
     },
+    /// Own changes that a revocation cut off: to be handed to the owner.
+    Late(Vec<Item>),
     /// Consent changed on this side: tell the peer.
     ConsentChanged,
     /// Someone asks for a proof right now.
@@ -110,6 +113,8 @@ pub enum Effect {
         /// The proof that it continues what is held.
         proof: Vec<Hash>,
     },
+    /// The peer did not take these events.
+    RefusedThere(Vec<EventId>),
     /// Fire a timer after so many milliseconds.
     SetTimer(Timer, u64),
     /// The status changed.

@@ -349,7 +349,17 @@ impl Session {
         effects
     }
 
+    /// Offers changes that are in no view: the guard decides whether they may leave.
+    pub(super) fn handle_late(&mut self, items: Vec<Item>) -> Vec<Effect> {
+        let Some(syncing) = self.syncing() else {
+            return Vec::new();
+        };
+        syncing.to_offer.extend(items);
+        self.pump()
+    }
+
     fn handle_stored_there(&mut self, stored: u32, refused: Vec<RefusedEvent>) -> Vec<Effect> {
+        let ids: Vec<_> = refused.iter().map(|refused| refused.event).collect();
         self.status.refused_there = refused
             .into_iter()
             .map(|event| (event.event.to_string(), event.code))
@@ -366,6 +376,9 @@ impl Session {
             syncing.fruitless = 0;
         }
         let mut effects = self.pump();
+        if !ids.is_empty() {
+            effects.push(Effect::RefusedThere(ids));
+        }
         effects.extend(self.prove_when_idle());
         effects
     }

@@ -101,6 +101,7 @@ impl Side {
                 }
                 Effect::Refused(_)
                 | Effect::PeerKnows(_)
+                | Effect::RefusedThere(_)
                 | Effect::SetTimer(..)
                 | Effect::Report(_) => {}
             }

@@ -5,6 +5,7 @@ use super::state::texts::Texts;
 use super::{Owner, Store, StoreError, decode};
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Keyspace, Kv, Scan};
+use crate::late::{Mine, TrayRow};
 use crate::layout::{self, meta, number_of, ordered};
 use crate::projection::text::TextIndex;
 use crate::projection::vectors::{SlotVectors, VectorIndex};
@@ -143,6 +144,8 @@ impl State {
             peers: BTreeMap::new(),
             invites: Vec::new(),
             texts: Texts::default(),
+            aftermath: crate::aftermath::Aftermath::default(),
+            late: crate::late::Late::default(),
             consent: BTreeMap::new(),
         }
     }
@@ -163,6 +166,12 @@ pub(super) fn load_primary(store: &Store, state: &mut State) -> Result<(), Store
     let wall = kv.get(layout::META, meta::WALL)?;
     let wall = wall.and_then(|bytes| bytes.try_into().ok());
     state.wall = Timestamp(wall.map_or(0, u64::from_le_bytes));
+    each::<TrayRow>(kv, layout::TRAY, &mut |row| {
+        state.late.enter(&row);
+    })?;
+    each::<Mine>(kv, layout::LATE, &mut |mine| {
+        state.late.mine.insert(mine.event, mine);
+    })?;
     let rotation = kv.get(layout::META, meta::ROTATION)?;
     state.rotation = rotation
         .and_then(|bytes| bytes.try_into().ok())

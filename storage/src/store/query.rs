@@ -7,8 +7,9 @@ use crate::projection::vectors::{SlotVectors, VectorError};
 use crate::search::{self, Hit, SearchError, SearchRequest};
 use crate::slots::Slot;
 use crdt::event::Incarnation;
-use crdt::id::{DeviceId, MemoryId, PersonId};
-use crdt::time::Timestamp;
+use crdt::event::adopt::standing;
+use crdt::id::{DeviceId, EventId, MemoryId, PersonId};
+use crdt::time::{Hybrid, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
@@ -23,6 +24,17 @@ pub struct ToEmbed {
     pub body: String,
     /// Whether it is to be found.
     pub listed: bool,
+}
+
+/// A change beyond a cut that counts all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adopted {
+    /// The change.
+    pub event: EventId,
+    /// Who wrote it and was cut off.
+    pub author: PersonId,
+    /// Who built on it.
+    pub adopter: PersonId,
 }
 
 /// Consent events of a writer that a peer lacks are those from this number on.
@@ -165,6 +177,55 @@ impl Store {
             events.extend(self.event_at(place)?.map(|event| event.bytes().to_vec()));
         }
         Ok(events)
+    }
+
+    /// Returns own changes that a person's node does not accept and was not shown yet, in order.
+    pub fn late_for(&self, person: PersonId) -> Vec<(Hybrid, EventId)> {
+        self.read(|state| {
+            let mine = state.late.mine.values();
+            let open = mine.filter(|mine| {
+                mine.owner == person
+                    && !mine.settled
+                    && mine.handed < crate::late::HANDED_MAX
+                    && state.is_late(mine.event)
+            });
+            let mut open: Vec<_> = open
+                .map(|mine| (mine.memory, mine.number, mine.written, mine.event))
+                .collect();
+            open.sort_unstable();
+            open.into_iter()
+                .map(|(_, _, written, event)| (written, event))
+                .collect()
+        })
+    }
+
+    /// Returns the changes of a memory that count only because somebody built on them: each with
+    /// the event that adopted it.
+    pub fn adopted(&self, memory: MemoryId) -> Result<Vec<Adopted>, StoreError> {
+        let facts = self.read(|state| state.memories.get(&memory).cloned());
+        let Some(facts) = facts.filter(|facts| !facts.writers.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let mut events = Vec::with_capacity(facts.events.len());
+        for (_, id) in &facts.events {
+            events.extend(self.event(*id)?);
+        }
+        let standing = self
+            .read(|state| standing(&events, memory, &state.authority, &state.delivered(memory)));
+        let author = |id: EventId| {
+            let event = events.iter().find(|event| event.id() == id);
+            event.map(|event| event.header().person)
+        };
+        let pairs = standing.adopted.into_iter();
+        Ok(pairs
+            .filter_map(|(event, by)| {
+                Some(Adopted {
+                    event,
+                    author: author(event)?,
+                    adopter: author(by)?,
+                })
+            })
+            .collect())
     }
 
     /// Appends this device's certificate to a new log.

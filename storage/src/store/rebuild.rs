@@ -19,8 +19,9 @@ impl Store {
     pub fn rebuild(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         self.mark(false)?;
-        let incarnation = state.incarnation;
+        let (incarnation, aftermath) = (state.incarnation, state.aftermath);
         *state = State::empty(self.owner.certificate.person, incarnation);
+        state.aftermath = aftermath;
         load_primary(self, &mut state)?;
         let mut after = None;
         loop {

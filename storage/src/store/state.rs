@@ -4,15 +4,17 @@
 
 pub(crate) mod texts;
 
+use crate::aftermath::{Aftermath, OnRevoke};
+use crate::late::{Late, LateWork};
 use crate::records::{Facts, Invite, Member, Peer, PeerState};
 use crdt::codec::Canonical as _;
 use crdt::envelope::Epoch;
 use crdt::event::admit::Verified;
-use crdt::event::body::Vouch;
 use crdt::event::body::approval::Subject;
+use crdt::event::body::{Cut, Outcome, Vouch};
 use crdt::event::{Event, Incarnation, Kind, Signed};
 use crdt::grant::Access;
-use crdt::grant::authority::{Authority, Grant, State as GrantState, parties};
+use crdt::grant::authority::{Authority, Grant, Permit, State as GrantState, parties};
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crdt::memory::Status;
 use crdt::selector;
@@ -50,6 +52,10 @@ pub struct State {
     pub invites: Vec<Invite>,
     /// What contains the words that grants of mine select by.
     pub(crate) texts: texts::Texts,
+    /// What is done when someone takes a grant back.
+    pub aftermath: Aftermath,
+    /// Changes that a revocation cut off.
+    pub(crate) late: Late,
     /// The consent events between this person and another, by the other.
     pub(crate) consent: BTreeMap<PersonId, Consent>,
 }
@@ -83,8 +89,8 @@ pub(crate) struct Consent {
 pub(crate) struct Told {
     /// Whether everything the writer writes counts.
     pub(crate) is_open: bool,
-    /// If not: the memories of which I said since how far it counts.
-    pub(crate) memories: BTreeSet<MemoryId>,
+    /// If not: how far I said since that it counts.
+    pub(crate) cuts: BTreeSet<Cut>,
 }
 
 impl State {
@@ -174,7 +180,7 @@ impl State {
                         self.selects(grant, facts, labels)
                     }
                 });
-                standing == Standing::Inside
+                !grant.aftermath.has_returned(facts.id) && standing == Standing::Inside
             })
     }
     /// Tells whether one of my grants takes a memory in: the selector matches, and where it
@@ -260,10 +266,92 @@ impl State {
             } else {
                 continue;
             };
-            if !grants.is_empty() {
-                visit(facts, &grants);
+            if grants.is_empty() {
+                continue;
+            }
+            match self.without_late(facts) {
+                Some(facts) => visit(&facts, &grants),
+                None => visit(facts, &grants),
             }
         }
+    }
+
+    /// Returns the facts without own changes that the owner does not accept; none if all count.
+    fn without_late(&self, facts: &Facts) -> Option<Facts> {
+        if facts.owner == self.me || self.late.mine.is_empty() {
+            return None;
+        }
+        let is_late = |event: &EventId| self.is_late(*event);
+        if !facts.events.iter().any(|(_, event)| is_late(event)) {
+            return None;
+        }
+        let mut facts = facts.clone();
+        facts.events.retain(|(_, event)| !is_late(event));
+        Some(facts)
+    }
+    /// Tells whether a change of mine is beyond the cut of a revocation, as things stand.
+    pub(crate) fn is_late(&self, event: EventId) -> bool {
+        let Some(mine) = self.late.mine.get(&event) else {
+            return false;
+        };
+        let delivered = self.delivered(mine.memory);
+        let writer = (self.me, mine.device, mine.incarnation);
+        let permit = self
+            .authority
+            .permit(mine.owner, writer, mine.memory, &delivered);
+        match permit {
+            Permit::Open => false,
+            Permit::UpTo(number, _) => mine.number > number,
+            Permit::Closed => true,
+        }
+    }
+    /// Returns the grants under which a memory was given.
+    pub(crate) fn delivered(&self, memory: MemoryId) -> BTreeSet<GrantId> {
+        let grants = self.members.get(&memory);
+        let grants = grants.into_iter().flat_map(BTreeMap::keys);
+        grants.copied().collect()
+    }
+    /// Counts my revocations towards a person: what was cleared under fewer is not sent.
+    pub fn revocations(&self, person: PersonId) -> usize {
+        let mine = |grant: &&Grant| grant.owner == self.me && grant.grantee == person;
+        let grants = self.authority.grants().filter(mine);
+        grants.filter(|grant| grant.revoked.is_some()).count()
+    }
+    /// Returns the late work in the tray, oldest first.
+    pub fn late_work(&self, now: Timestamp) -> Vec<LateWork> {
+        self.late.work(now)
+    }
+    /// Returns the grant that brought a memory of someone else and when it was revoked, if no
+    /// other covers the memory.
+    pub fn withdrawn<'a>(&'a self, facts: &Facts) -> Option<&'a Grant> {
+        if facts.owner == self.me {
+            return None;
+        }
+        let grants = self.members.get(&facts.id)?.keys();
+        let mut last: Option<&Grant> = None;
+        for grant in grants.filter_map(|grant| self.authority.grant(*grant)) {
+            grant.revoked.as_ref()?;
+            if last.is_none_or(|last| last.aftermath.ended() < grant.aftermath.ended()) {
+                last = Some(grant);
+            }
+        }
+        last
+    }
+    /// Tells whether a memory is listed and found here.
+    pub fn is_shown(&self, facts: &Facts) -> bool {
+        is_listed(facts) && !self.is_hidden(facts)
+    }
+    /// Tells whether a memory is hidden because it is not shared any more.
+    pub fn is_hidden(&self, facts: &Facts) -> bool {
+        self.aftermath.on_revoke == OnRevoke::Hide && self.withdrawn(facts).is_some()
+    }
+    /// Tells whether the owner of a grant waits for a device of mine to say whether it purges.
+    pub fn purge_waits(&self, grant: &Grant, device: &DeviceId) -> bool {
+        let asked = grant.revoked.as_ref().is_some_and(|(_, body)| body.purge);
+        let said = grant.aftermath.receipt(device);
+        grant.grantee == self.me
+            && asked
+            && said.is_some_and(|(_, receipt)| receipt.outcome == Outcome::Waiting)
     }
 
     /// Returns the epochs whose keys someone holds who may no longer receive the memory.
@@ -306,8 +394,8 @@ impl State {
             let told = consent.vouched.entry(vouch.certificate.device).or_default();
             told.is_open = vouch.cuts.is_none();
             match vouch.cuts {
-                None => told.memories.clear(),
-                Some(cuts) => told.memories.extend(cuts.iter().map(|cut| cut.memory)),
+                None => told.cuts.clear(),
+                Some(cuts) => told.cuts.extend(cuts),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Tests of the store: one node alone. What several do with each other is tested in `tests/`.
 
 mod ledger;
+mod power_cut;
 mod witness;
 mod writing;
 

@@ -10,6 +10,7 @@ use crdt::envelope::{ContentKey, Epoch};
 use crdt::event::admit::{Holdings, Refusal, Verified, admit};
 use crdt::event::{Event, Feed, Header, Incarnation, Kind, Signed};
 use crdt::grant::authority::Authority;
+use crdt::grant::known::blinded;
 use crdt::hash::Hash;
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crdt::memory;
@@ -114,10 +115,7 @@ impl Tx<'_> {
             .into_iter()
             .flat_map(|known| &known.heads);
         let mut blinded: Vec<Hash> = heads
-            .map(|head| {
-                let parts: [&[u8]; 2] = [head.as_bytes(), memory.as_bytes()];
-                Hash::of("second-brain 2026 v1 blinded consent head", &parts)
-            })
+            .map(|head| blinded(*head, memory))
             .take(crdt::event::AUTHORITY_HEADS_MAX)
             .collect();
         blinded.sort_unstable();
@@ -152,12 +150,13 @@ impl Tx<'_> {
         event: Signed<Event>,
         prepared: Option<Prepared>,
     ) -> Result<Verified<Event>, AppendError> {
+        self.adopt(&event)?;
         let admitted = admit(event, self);
         self.check_failure()?;
         self.stage(admitted?, prepared)
     }
 
-    fn stage(
+    pub(super) fn stage(
         &mut self,
         event: Verified<Event>,
         prepared: Option<Prepared>,
@@ -176,6 +175,7 @@ impl Tx<'_> {
         let row = self.feed_row(&header.author, header.incarnation, event.feed());
         let row = [row, ordered(header.number).to_vec()].concat();
         self.put(layout::FEED, row, event.id().0.to_vec());
+        self.leave_tray(event.id());
         self.state.head = number;
         self.state.clock = self.state.clock.max(header.time);
         match header.feed {
@@ -268,10 +268,6 @@ impl Holdings for Tx<'_> {
             .is_some()
     }
     fn delivered_under(&self, memory: MemoryId) -> BTreeSet<GrantId> {
-        let grants = self.state.members.get(&memory);
-        grants
-            .into_iter()
-            .flat_map(|grants| grants.keys().copied())
-            .collect()
+        self.state.delivered(memory)
     }
 }

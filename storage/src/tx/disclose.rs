@@ -112,7 +112,14 @@ impl Tx<'_> {
         } else {
             Vec::new()
         };
-        let Some(first) = grants.first().copied() else {
+        let first = if let Some(first) = grants.first().copied() {
+            first
+        } else if let Some(grant) = self.late_only(person, &mut events) {
+            // Without a grant only late work goes, to the owner of the memory.
+            let going = u32::try_from(events.len() + asked_for.len());
+            disclosure.withheld += held_back.saturating_sub(going.unwrap_or(u32::MAX));
+            grant
+        } else {
             disclosure.withheld += held_back;
             return Ok(());
         };
@@ -156,6 +163,21 @@ impl Tx<'_> {
             entry,
         });
         Ok(())
+    }
+
+    /// Leaves the own changes that may be handed to the owner late; returns their grant.
+    fn late_only(
+        &mut self,
+        person: PersonId,
+        events: &mut Vec<(u64, EventId, Vec<u8>)>,
+    ) -> Option<GrantId> {
+        let mut grant = None;
+        events.retain(|(_, id, _)| {
+            let handed = self.hand_over(person, *id);
+            grant = grant.or(handed);
+            handed.is_some()
+        });
+        grant
     }
 
     /// Seals the keys of the events that leave, and all keys where a membership is new.

@@ -31,6 +31,9 @@ pub enum WriteError {
     /// Only the owner can do this.
     #[error("only the owner of a memory can purge it")]
     NotOwner,
+    /// One's own memory is purged, not given back.
+    #[error("the memory {0} is yours: there is nobody to give it back to")]
+    IsMine(MemoryId),
     /// No grant lets this person write here.
     #[error("the grant under which this memory is here does not let you write")]
     ReadOnly,
@@ -180,7 +183,11 @@ impl Tx<'_> {
     }
 
     /// Changes the holder's own labels; tells whether there was anything to change.
-    fn label(&mut self, memory: MemoryId, patch: &SidecarPatch) -> Result<bool, WriteError> {
+    pub(super) fn label(
+        &mut self,
+        memory: MemoryId,
+        patch: &SidecarPatch,
+    ) -> Result<bool, WriteError> {
         let facts = self.live_facts(memory)?;
         if !changes_anything(&facts, patch) {
             return Ok(false);
@@ -220,7 +227,7 @@ impl Tx<'_> {
         Ok(vec![event.id()])
     }
 
-    fn live_facts(&self, memory: MemoryId) -> Result<Facts, WriteError> {
+    pub(super) fn live_facts(&self, memory: MemoryId) -> Result<Facts, WriteError> {
         let facts = self
             .state
             .memories

@@ -72,7 +72,7 @@ impl Tx<'_> {
         let next = self.offer_instead(found.grantee, selector, terms, Some(grant), live)?;
         let is_narrower = self.grant(next)?.state(self.now) == GrantState::Active;
         if is_narrower || found.state(self.now) == GrantState::Offered {
-            self.end(&found, String::new())?;
+            self.end(&found, String::new(), false)?;
         }
         Ok(next)
     }

@@ -89,7 +89,7 @@ impl Tx<'_> {
         }
     }
 
-    fn open(&self, memory: MemoryId, event: &Event) -> Result<Vec<u8>, AppendError> {
+    pub(super) fn open(&self, memory: MemoryId, event: &Event) -> Result<Vec<u8>, AppendError> {
         let key = self
             .content_key(memory, event.header.epoch)?
             .ok_or(AppendError::NoKey)?;
@@ -273,15 +273,7 @@ impl Tx<'_> {
         };
         add_event(&mut facts, event);
         facts.heads = next_heads(&facts.heads, event);
-        facts.purged = true;
-        // Nothing of the content stays: what is left is what a replay without keys gives.
-        facts.kind = crdt::memory::MemoryKind::Note;
-        facts.status = Status::Active;
-        facts.tags.clear();
-        facts.source = None;
-        facts.created = Timestamp(0);
-        facts.bytes = 0;
-        Projected::Purged(Box::new(facts))
+        Projected::Purged(Box::new(facts.emptied()))
     }
 
     pub(super) fn stage_projection(&mut self, projected: Projected) -> Result<(), StoreError> {

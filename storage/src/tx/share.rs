@@ -161,7 +161,7 @@ impl Tx<'_> {
         Ok(grant)
     }
 
-    fn scope_row(&self, grant: GrantId) -> Vec<u8> {
+    pub(super) fn scope_row(&self, grant: GrantId) -> Vec<u8> {
         let row = self.opaque.opaque(grant.as_bytes());
         [row.as_slice(), &SCOPE_EPOCH.to_be_bytes()].concat()
     }
@@ -220,18 +220,34 @@ impl Tx<'_> {
 
     /// Revokes a grant for good and returns the key epoch from which the grantee reads nothing.
     pub fn revoke(&mut self, grant: GrantId, reason: String) -> Result<u32, ShareError> {
+        self.end_grant(grant, reason, false)
+    }
+
+    /// Revokes a grant and asks the grantee to purge what they hold under it only; also after a
+    /// revocation that did not ask.
+    pub fn revoke_and_purge(&mut self, grant: GrantId, reason: String) -> Result<u32, ShareError> {
+        self.end_grant(grant, reason, true)
+    }
+
+    fn end_grant(
+        &mut self,
+        grant: GrantId,
+        reason: String,
+        purge: bool,
+    ) -> Result<u32, ShareError> {
         let found = self.grant(grant)?;
         if found.owner != self.state.me {
             return Err(ShareError::Party("the owner"));
         }
-        if found.state(self.now) == GrantState::Revoked {
+        let over = found.revoked.as_ref();
+        if over.is_some_and(|(_, body)| body.purge || !purge) {
             return Err(ShareError::State(GrantState::Revoked.as_str()));
         }
         let mut rotation = self.state.rotation;
         let ended = self.ends_with(found);
         let reasons = std::iter::repeat_n(reason, ended.len());
         for (found, reason) in ended.iter().zip(reasons) {
-            rotation = self.end(found, reason)?;
+            rotation = self.end(found, reason, purge)?;
         }
         Ok(rotation)
     }
@@ -258,7 +274,12 @@ impl Tx<'_> {
     }
 
     /// Writes the revocation of a grant with its cuts, and raises the floor of new key epochs.
-    pub(super) fn end(&mut self, found: &Grant, reason: String) -> Result<u32, ShareError> {
+    pub(super) fn end(
+        &mut self,
+        found: &Grant,
+        reason: String,
+        purge: bool,
+    ) -> Result<u32, ShareError> {
         let cuts = self.cuts_of(found.grantee);
         self.state.rotation = self.state.rotation.saturating_add(1);
         let rotation = self.state.rotation;
@@ -279,6 +300,7 @@ impl Tx<'_> {
                 cuts: part.unwrap_or_default().to_vec(),
                 continues,
                 reason: reason.take().unwrap_or_default(),
+                purge,
             }
             .to_bytes();
             let event = self.write_consent(Kind::Revocation, found.grantee, found.owner, body)?;
@@ -364,14 +386,13 @@ impl Tx<'_> {
             self.write_consent(Kind::Writer, person, me, vouch.to_bytes())?;
             return Ok(());
         }
-        let is_new = |memory: &&MemoryId| {
-            told.is_none_or(|told| told.is_open || !told.memories.contains(memory))
-        };
-        let memories = memories.iter().filter(is_new);
-        let facts = memories.filter_map(|memory| self.state.memories.get(memory));
+        // An adopted change moves the cut, and then it has to be said again.
+        let is_new = |cut: &Cut| told.is_none_or(|told| told.is_open || !told.cuts.contains(cut));
+        let facts = memories.iter();
+        let facts = facts.filter_map(|memory| self.state.memories.get(memory));
         let mut cuts: Vec<Cut> = facts
             .flat_map(|facts| facts.writers.iter().map(|written| cut(facts.id, written)))
-            .filter(|cut| cut.device == writer)
+            .filter(|cut| cut.device == writer && is_new(cut))
             .collect();
         cuts.sort_unstable();
         if cuts.is_empty() && is_told_open != Some(false) {

@@ -6,9 +6,9 @@ use crate::records::Member;
 use crate::store::StoreError;
 use crdt::codec::Canonical as _;
 use crdt::envelope::SealedKey;
-use crdt::event::admit::Refusal;
-use crdt::event::body::Keys;
-use crdt::event::{Feed, Kind, Signed};
+use crdt::event::admit::{Refusal, Verified};
+use crdt::event::body::{Keys, Revocation};
+use crdt::event::{Event, Feed, Kind, Signed};
 use crdt::grant::authority::State as GrantState;
 use crdt::id::{EventId, GrantId, MemoryId, PersonId};
 use std::collections::BTreeSet;
@@ -24,6 +24,8 @@ pub struct Taken {
     pub refused: Vec<(EventId, &'static str)>,
     /// Memories that are new or changed.
     pub memories: BTreeSet<MemoryId>,
+    /// Changes that are in the tray.
+    pub late: u32,
     /// Grants whose state changed.
     pub grants: BTreeSet<GrantId>,
 }
@@ -55,6 +57,9 @@ impl Tx<'_> {
                     if let Some(keys) = keys {
                         self.take_keys(&keys);
                     }
+                    if event.header().kind == Kind::Revocation {
+                        self.follow(&event)?;
+                    }
                     if event.header().kind == Kind::Offer {
                         taken.grants.insert(event.id().as_grant());
                     }
@@ -84,6 +89,9 @@ impl Tx<'_> {
                 taken.memories.insert(key.memory);
             }
         }
+        for memory in taken.memories.clone() {
+            self.revive(memory)?;
+        }
         let purges = events
             .iter()
             .filter_map(|bytes| Signed::from_bytes(bytes).ok())
@@ -101,24 +109,34 @@ impl Tx<'_> {
                 continue;
             }
             let memory = event.memory();
-            match self.append(event, None) {
+            match self.append(event.clone(), None) {
                 Ok(_) => {
                     taken.stored += 1;
                     taken.memories.extend(memory);
                 }
-                Err(AppendError::Refused(Refusal::Known)) => {}
+                Err(AppendError::Refused(Refusal::Known)) => self.not_late(id),
                 Err(AppendError::Store(error)) => return Err(error),
-                Err(error) => taken.refused.push((id, error.code())),
+                Err(error) => {
+                    taken.late += u32::from(self.keep_late(peer, &event, &error));
+                    taken.refused.push((id, error.code()));
+                }
             }
         }
         Ok(taken)
     }
 
-    fn is_in_view(
-        &self,
-        peer: PersonId,
-        event: &Signed<crdt::event::Event>,
-    ) -> Result<(), &'static str> {
+    /// Does what follows a revocation, in the transaction that appended it.
+    fn follow(&mut self, event: &Verified<Event>) -> Result<(), StoreError> {
+        let Ok(body) = Revocation::from_bytes(&event.event().body) else {
+            return Ok(());
+        };
+        self.follow_revocation(&body).map_err(|error| match error {
+            AppendError::Store(error) => error,
+            other => StoreError::Replay(self.state.head, other.to_string()),
+        })
+    }
+
+    fn is_in_view(&self, peer: PersonId, event: &Signed<Event>) -> Result<(), &'static str> {
         let memory = match event.header().feed {
             Feed::Root => event.id().as_memory(),
             Feed::Memory(memory) => memory,
@@ -143,6 +161,7 @@ impl Tx<'_> {
             .is_some_and(|grant| {
                 grant.owner == peer
                     && grant.grantee == self.state.me
+                    && !grant.aftermath.has_returned(sealed.memory)
                     && grant.state(self.now) == GrantState::Active
             });
         let scope = if allowed {

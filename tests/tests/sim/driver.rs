@@ -188,6 +188,13 @@ impl End {
             Effect::SetTimer(timer, after) => {
                 self.timers.insert(timer, now.plus_ms(after));
             }
+            Effect::RefusedThere(events) => {
+                let peer = self.peer;
+                node.transact(now, |tx| {
+                    tx.settle_late(peer, &events);
+                    Ok(())
+                });
+            }
             Effect::Close { reason, fault } => self.closed = Some((reason, fault)),
             Effect::Refused(_) | Effect::PeerKnows(_) | Effect::Report(_) => {}
         }

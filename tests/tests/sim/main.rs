@@ -12,6 +12,7 @@
 
 mod additions;
 mod after_revocation;
+mod aftermath;
 mod bijection;
 mod consent;
 mod driver;
@@ -21,5 +22,6 @@ mod node;
 mod oracle;
 mod reference_view;
 mod runs;
+mod tray;
 mod wired;
 mod world;

@@ -37,7 +37,7 @@ pub(crate) fn tell(from: &Node, to: &Node) -> Taken {
 }
 
 /// Returns the frames with everything that `from` may give and `to` lacks.
-fn disclose(from: &Node, to: &Node) -> Vec<Content> {
+pub(crate) fn disclose(from: &Node, to: &Node) -> Vec<Content> {
     let (mine, index) = from.view(to.person(), NOW);
     let (theirs, _) = to.view(from.person(), NOW);
     let (mut events, mut members) = (Vec::new(), Vec::new());
@@ -50,7 +50,7 @@ fn disclose(from: &Node, to: &Node) -> Vec<Content> {
     frames(&ask(from, to, &events, &members))
 }
 
-fn ask(
+pub(crate) fn ask(
     from: &Node,
     to: &Node,
     events: &[EventId],
@@ -61,7 +61,7 @@ fn ask(
         .expect("the guard decides")
 }
 
-fn take(from: &Node, to: &Node, content: &Content) -> Taken {
+pub(crate) fn take(from: &Node, to: &Node, content: &Content) -> Taken {
     to.transact(NOW, |tx| {
         tx.take_content(from.person(), &content.events, &content.keys)
     })
@@ -86,7 +86,7 @@ pub(crate) fn sync(one: &Node, other: &Node) {
     assert_same_view(one, other);
 }
 
-fn assert_same_view(one: &Node, other: &Node) {
+pub(crate) fn assert_same_view(one: &Node, other: &Node) {
     let (mine, _) = one.view(other.person(), NOW);
     let (theirs, _) = other.view(one.person(), NOW);
     assert_eq!(mine, theirs);
@@ -125,7 +125,7 @@ pub(crate) fn insert(at: usize, text: &str) -> Edit {
     }
 }
 
-fn head(node: &Node, memory: MemoryId) -> EventId {
+pub(crate) fn head(node: &Node, memory: MemoryId) -> EventId {
     node.facts(memory).expect("facts").heads[0]
 }
 

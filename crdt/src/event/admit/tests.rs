@@ -15,19 +15,19 @@ use std::collections::BTreeMap;
 const NOW: Timestamp = Timestamp(1_000);
 
 /// A person with one device.
-struct Someone {
-    person: PersonKey,
-    device: DeviceKey,
+pub(in crate::event) struct Someone {
+    pub(in crate::event) person: PersonKey,
+    pub(in crate::event) device: DeviceKey,
 }
 
 impl Someone {
-    fn new(seed: u8) -> Self {
+    pub(in crate::event) fn new(seed: u8) -> Self {
         Self {
             person: PersonKey::from_seed(&[seed; 32]),
             device: DeviceKey::from_seed(&[seed + 100; 32]),
         }
     }
-    fn certificate(&self) -> DeviceCertificate {
+    pub(in crate::event) fn certificate(&self) -> DeviceCertificate {
         self.person.certify(&self.device, NOW)
     }
     fn header(&self, kind: Kind, feed: Feed) -> Header {
@@ -47,13 +47,18 @@ impl Someone {
             commitment: kind.is_sealed().then_some(Hash([3; 32])),
         }
     }
-    fn sign(&self, header: Header, body: Vec<u8>) -> Signed<Event> {
+    pub(in crate::event) fn sign(&self, header: Header, body: Vec<u8>) -> Signed<Event> {
         Event { header, body }.sign(&self.device)
     }
-    fn root(&self, salt: u8) -> Signed<Event> {
+    pub(in crate::event) fn root(&self, salt: u8) -> Signed<Event> {
         self.sign(self.header(Kind::Root, Feed::Root), vec![salt])
     }
-    fn change(&self, owner: &Self, memory: MemoryId, after: &Signed<Event>) -> Signed<Event> {
+    pub(in crate::event) fn change(
+        &self,
+        owner: &Self,
+        memory: MemoryId,
+        after: &Signed<Event>,
+    ) -> Signed<Event> {
         let continues = after.header().author == self.device.id();
         let mut header = self.header(Kind::Change, Feed::Memory(memory));
         header.owner = owner.person.id();
@@ -64,18 +69,28 @@ impl Someone {
         }
         self.sign(header, vec![1])
     }
-    fn consent(&self, kind: Kind, to: &Self, owner: &Self, body: Vec<u8>) -> Signed<Event> {
+    pub(in crate::event) fn consent(
+        &self,
+        kind: Kind,
+        to: &Self,
+        owner: &Self,
+        body: Vec<u8>,
+    ) -> Signed<Event> {
         let mut header = self.header(kind, Feed::Pair(to.person.id()));
         header.owner = owner.person.id();
         self.sign(header, body)
     }
-    fn follows(&self, before: &Signed<Event>, event: &Signed<Event>) -> Signed<Event> {
+    pub(in crate::event) fn follows(
+        &self,
+        before: &Signed<Event>,
+        event: &Signed<Event>,
+    ) -> Signed<Event> {
         let mut header = event.header().clone();
         header.number = before.header().number + 1;
         header.previous = Some(before.id());
         self.sign(header, event.event().body.clone())
     }
-    fn offer(&self, to: &Self) -> Signed<Event> {
+    pub(in crate::event) fn offer(&self, to: &Self) -> Signed<Event> {
         let body = Offer {
             grantee: to.person.id(),
             selector: "tag:t".to_owned(),
@@ -85,7 +100,7 @@ impl Someone {
         };
         self.consent(Kind::Offer, to, self, body.to_bytes())
     }
-    fn accept(&self, owner: &Self, offer: &Signed<Event>) -> Signed<Event> {
+    pub(in crate::event) fn accept(&self, owner: &Self, offer: &Signed<Event>) -> Signed<Event> {
         let grant = offer.id().as_grant();
         self.consent(Kind::Acceptance, owner, owner, Answer { grant }.to_bytes())
     }
@@ -93,26 +108,29 @@ impl Someone {
 
 /// A log in memory.
 #[derive(Default)]
-struct Log {
-    authority: Authority,
+pub(in crate::event) struct Log {
+    pub(in crate::event) authority: Authority,
     feeds: BTreeMap<(DeviceId, Incarnation, Feed), Vec<EventId>>,
     owners: BTreeMap<MemoryId, PersonId>,
-    held: BTreeSet<EventId>,
+    pub(in crate::event) held: BTreeSet<EventId>,
     /// The grants under which every memory counts as given.
-    delivered: BTreeSet<GrantId>,
+    pub(in crate::event) delivered: BTreeSet<GrantId>,
 }
 
 impl Log {
-    fn of(people: &[&Someone]) -> Self {
+    pub(in crate::event) fn of(people: &[&Someone]) -> Self {
         let mut log = Self::default();
         for someone in people {
             log.authority.enrol(someone.certificate());
         }
         log
     }
-    fn take(&mut self, event: &Signed<Event>) -> Result<(), Refusal> {
+    pub(in crate::event) fn take(&mut self, event: &Signed<Event>) -> Result<(), Refusal> {
         let event = admit(event.clone(), self)?;
-        self.authority.apply(&event)?;
+        self.enter(&event)
+    }
+    pub(in crate::event) fn enter(&mut self, event: &Verified<Event>) -> Result<(), Refusal> {
+        self.authority.apply(event)?;
         let header = event.header();
         let feed = (header.author, header.incarnation, event.feed());
         self.feeds.entry(feed).or_default().push(event.id());
@@ -339,6 +357,7 @@ fn a_revocation_cuts_a_writer_off_where_it_says() {
         }],
         continues: None,
         reason: String::new(),
+        purge: false,
     };
     let revocation = owner.consent(Kind::Revocation, &writer, &owner, revocation.to_bytes());
     log.take(&owner.follows(&offer, &revocation)).unwrap();
@@ -387,6 +406,7 @@ fn consent_is_taken_from_its_party_only() {
         cuts: vec![],
         continues: None,
         reason: String::new(),
+        purge: false,
     };
     let by_grantee = grantee.consent(Kind::Revocation, &owner, &owner, revocation.to_bytes());
     assert_eq!(code(&mut log, &by_grantee), "not_permitted");
@@ -479,6 +499,7 @@ fn history() -> (Someone, Someone, Vec<Signed<Event>>, GrantId) {
         }],
         continues: None,
         reason: String::new(),
+        purge: false,
     };
     let revocation = owner.consent(Kind::Revocation, &writer, &owner, revocation.to_bytes());
     let revocation = owner.follows(&offer, &revocation);

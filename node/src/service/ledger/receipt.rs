@@ -8,7 +8,7 @@
 use crate::clock;
 use crate::service::{Failure, Services};
 use crdt::codec::Canonical as _;
-use crdt::event::body::{Answer, Renewal, Revocation};
+use crdt::event::body::{Answer, Receipt, Renewal, Return, Revocation};
 use crdt::event::{Event, Kind, Signed};
 use crdt::grant::Access;
 use crdt::grant::authority::{Grant, State as GrantState};
@@ -89,6 +89,8 @@ fn word(kind: Kind) -> &'static str {
         Kind::Acceptance => "acceptance",
         Kind::Decline => "decline",
         Kind::Renewal => "renewal",
+        Kind::Receipt => "receipt",
+        Kind::Return => "return",
         _ => "revocation",
     }
 }
@@ -101,6 +103,8 @@ fn is_about(event: &Signed<Event>, id: GrantId) -> bool {
             Answer::from_bytes(body).is_ok_and(|answer| answer.grant == id)
         }
         Kind::Renewal => Renewal::from_bytes(body).is_ok_and(|renewal| renewal.grant == id),
+        Kind::Receipt => Receipt::from_bytes(body).is_ok_and(|receipt| receipt.grant == id),
+        Kind::Return => Return::from_bytes(body).is_ok_and(|given| given.grant == id),
         Kind::Revocation => Revocation::from_bytes(body).is_ok_and(|end| end.grant == id),
         _ => false,
     }
@@ -138,7 +142,7 @@ fn record(grant: &Grant, state: GrantState, parts: &[Value]) -> Value {
         GrantState::Active => "dpv:ConsentGiven",
         GrantState::Declined => "dpv:ConsentRefused",
         GrantState::Expired => "dpv:ConsentExpired",
-        GrantState::Revoked => "dpv:ConsentWithdrawn",
+        GrantState::Revoked | GrantState::Returned => "dpv:ConsentWithdrawn",
         GrantState::Superseded => "dpv:ConsentInvalidated",
     };
     let name = |grant: GrantId| format!("urn:brain:grant:{grant}");

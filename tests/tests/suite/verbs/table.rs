@@ -98,7 +98,7 @@ pub(super) const FIELDS_PRIVATE: [&str; 5] = [
 ];
 
 /// Routes that write, but not to memories.
-pub(super) const ROUTES_ELSEWHERE: [&str; 23] = [
+pub(super) const ROUTES_ELSEWHERE: [&str; 26] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/peers/{person}",
@@ -112,6 +112,7 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 23] = [
     "POST /v1/grants",
     "POST /v1/grants/{id}:renew",
     "POST /v1/grants/{id}:replace",
+    "POST /v1/grants/{id}:return",
     "POST /v1/grants/{id}:revoke",
     "POST /v1/indexes:rebuild",
     "POST /v1/invites",
@@ -122,10 +123,12 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 23] = [
     "POST /v1/search",
     "POST /v1/sync/{person}:prove",
     "POST /v1/sync:now",
+    "POST /v1/tray/{id}:drop",
+    "POST /v1/tray/{id}:salvage",
 ];
 
 /// Commands that change no memory.
-pub(super) const COMMANDS_ELSEWHERE: [&str; 16] = [
+pub(super) const COMMANDS_ELSEWHERE: [&str; 17] = [
     "circle",
     "completion",
     "help",
@@ -142,6 +145,7 @@ pub(super) const COMMANDS_ELSEWHERE: [&str; 16] = [
     "show",
     "status",
     "sync",
+    "tray",
 ];
 
 fn field<'a>(copy: Option<&'a Value>, name: &str) -> Option<&'a str> {
