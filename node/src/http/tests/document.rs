@@ -19,7 +19,7 @@ fn the_document_is_the_one_in_docs() {
 }
 
 /// Every route, in order.
-const ROUTES: [&str; 51] = [
+const ROUTES: [&str; 56] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/memories/{id}",
@@ -46,6 +46,8 @@ const ROUTES: [&str; 51] = [
     "GET /v1/requests",
     "GET /v1/requests/{id}",
     "GET /v1/sync",
+    "GET /v1/tray",
+    "GET /v1/tray/{id}",
     "PATCH /v1/circles/{name}",
     "PATCH /v1/memories/{id}",
     "PATCH /v1/peers/{person}",
@@ -57,6 +59,7 @@ const ROUTES: [&str; 51] = [
     "POST /v1/grants",
     "POST /v1/grants/{id}:renew",
     "POST /v1/grants/{id}:replace",
+    "POST /v1/grants/{id}:return",
     "POST /v1/grants/{id}:revoke",
     "POST /v1/imports",
     "POST /v1/indexes:rebuild",
@@ -71,6 +74,8 @@ const ROUTES: [&str; 51] = [
     "POST /v1/search",
     "POST /v1/sync/{person}:prove",
     "POST /v1/sync:now",
+    "POST /v1/tray/{id}:drop",
+    "POST /v1/tray/{id}:salvage",
 ];
 
 #[test]
