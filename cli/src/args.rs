@@ -3,8 +3,8 @@
 
 use crate::address::NodeAddress;
 use crate::command::{
-    add, circle, completion, edit, help, id, import, index, ledger, link, ls, node, peer, purge,
-    request, restore, revoke, rm, search, share, show, status, sync, tag, tray,
+    add, circle, completion, edit, help, id, import, index, ledger, link, ls, node, peer, policy,
+    purge, request, restore, revoke, rm, search, share, show, status, sync, tag, tray,
 };
 use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -111,6 +111,8 @@ pub(crate) enum Command {
     Request(request::Args),
     /// Look through what revoked writers wrote too late
     Tray(tray::Args),
+    /// Say what may leave, and release what is held
+    Policy(policy::Args),
     /// Show and prove how far peers are
     Sync(sync::Args),
     /// Show what left, to whom and under which grant
@@ -166,6 +168,10 @@ mod tests {
             "tray ls",
             "tray salvage w",
             "tray drop w --yes",
+            "policy edit - --dry-run",
+            "policy test tag:a --with bob --rule token",
+            "policy rollback 3",
+            "policy release abc --rule token",
             "sync prove bob",
             "ledger ls --peer bob",
             "node wait --for ready --timeout 5s",

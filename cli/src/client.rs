@@ -104,6 +104,17 @@ impl Client {
         read(&self.send(request.timeout(self.timeout.unwrap_or(LONG_TIMEOUT)))?)
     }
 
+    /// Puts something in the place of what stands there; may take long.
+    pub(crate) fn put_long<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, CommandError> {
+        let request = self.request(&Method::PUT, path, &[])?;
+        let request = request.timeout(self.timeout.unwrap_or(LONG_TIMEOUT));
+        read(&self.send(carry(request, body)?)?)
+    }
+
     /// Changes what stands there.
     pub(crate) fn patch<T: DeserializeOwned>(
         &self,

@@ -14,6 +14,7 @@ pub(crate) mod link;
 pub(crate) mod ls;
 pub(crate) mod node;
 pub(crate) mod peer;
+pub(crate) mod policy;
 pub(crate) mod purge;
 pub(crate) mod receipts;
 pub(crate) mod request;
@@ -63,6 +64,7 @@ pub(crate) fn run(ui: &Ui, environment: &Environment, cli: Cli) -> Result<Report
         Command::Revoke(args) => revoke::run(&client, ui, &args),
         Command::Request(args) => request::run(&client, &args),
         Command::Tray(args) => tray::run(&client, ui, &args),
+        Command::Policy(args) => policy::run(&client, ui, &args),
         Command::Sync(args) => sync::run(&client, &args),
         Command::Ledger(args) => ledger::run(&client, &args),
         Command::Index(args) => index::run(&client, &args),

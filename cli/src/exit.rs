@@ -76,6 +76,7 @@ impl Exit {
         match code {
             ErrorCode::BadRequest
             | ErrorCode::BadSelector
+            | ErrorCode::BadPolicy
             | ErrorCode::AmbiguousId
             | ErrorCode::BadTicket
             | ErrorCode::TooLarge

@@ -81,6 +81,8 @@ kinds! {
     Retirement = 17,
     /// Changes a circle of the author's.
     Circle = 19,
+    /// Puts a consent policy in force, as text.
+    Policy = 18,
     /// Says yes or no for memories that wait for the person's word.
     Approval = 20,
     /// Offers a grant.

@@ -12,6 +12,7 @@ pub mod authority;
 pub mod circle;
 pub mod cuts;
 pub mod known;
+pub mod policies;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer};
 use crate::time::Timestamp;

@@ -4,7 +4,21 @@
 //! the store under which grants each item may leave *now*, has the keys sealed and the ledger
 //! written, and only then hands the bytes on.
 //!
+//! What leaves at all is the [`policy`]'s word: [`guard`] screens each memory when it changes, the
+//! store keeps the verdict with the facts, and the one view function reads it there.
+//!
+//! ```text
+//! policy -> guard: screen -> detect <- normal, decode
+//! ```
+//!
 //! A guard against accidents, not against someone who owns the machine.
+
+mod decode;
+pub mod detect;
+pub mod guard;
+mod normal;
+pub mod policy;
+mod redact;
 
 use crate::clock;
 use crdt::id::{EventId, GrantId, MemoryId, PersonId};
@@ -88,3 +102,6 @@ pub fn review(
         withheld: disclosure.withheld,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ mod ledger;
 mod memories;
 mod openapi;
 mod peers;
+mod policy;
 mod search;
 mod serve;
 mod sharing;
@@ -79,6 +80,13 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(tray::list))
         .routes(routes!(tray::read))
         .route("/v1/tray/{id}", post(tray::act))
+        .routes(routes!(policy::read, policy::put))
+        .routes(routes!(policy::lint))
+        .routes(routes!(policy::test))
+        .routes(routes!(policy::versions))
+        .routes(routes!(policy::rollback))
+        .routes(routes!(policy::held))
+        .route("/v1/held/{id}", post(policy::act))
         .routes(routes!(sync::status))
         .routes(routes!(sync::now))
         .route("/v1/sync/{person}", post(sync::act))

@@ -5,6 +5,7 @@
 //! closed. Within five seconds, whatever happens.
 
 use crate::config::{API_LISTEN_DEFAULT, Config, Places};
+use crate::egress::guard::EgressGuard;
 use crate::embed::Embedder;
 use crate::embed::builtin::Builtin;
 use crate::http::{self, Edge, Transport};
@@ -220,7 +221,15 @@ fn open_store(data: &Path, config: &Config, embedder: &dyn Embedder) -> Result<S
     let opaque = OpaqueKey::new(keyring.master());
     let model = (embedder.name(), embedder.dimensions());
     let text = data.join("text");
-    let store = Store::open(Arc::new(sealed), opaque, owner, &text, model, clock::now())?;
+    let store = Store::open(
+        Arc::new(sealed),
+        opaque,
+        owner,
+        Arc::new(EgressGuard),
+        &text,
+        model,
+        clock::now(),
+    )?;
     clock::learn(store.read(|state| state.wall));
     Ok(store)
 }

@@ -11,6 +11,7 @@ mod imports;
 mod ledger;
 mod memories;
 mod peers;
+mod policy;
 mod receipts;
 mod search;
 mod sharing;

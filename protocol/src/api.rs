@@ -9,6 +9,7 @@ pub mod imports;
 pub mod ledger;
 pub mod memories;
 pub mod peers;
+pub mod policy;
 pub mod problem;
 pub mod search;
 pub mod sharing;

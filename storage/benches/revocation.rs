@@ -22,6 +22,7 @@ use storage::kv::Kv;
 use storage::kv::disk::DiskStore;
 use storage::kv::memory::MemoryStore;
 use storage::kv::sealed::{OpaqueKey, Sealed};
+use storage::screen::open::Open;
 use storage::store::query::Frontier;
 use storage::store::{Owner, Store, StoreError};
 use storage::tx::{Disclosure, MemoryEdit, ShareError, WriteError};
@@ -57,7 +58,7 @@ impl Node {
         };
         let text = folder.path().join("text");
         let opaque = OpaqueKey::new(&master);
-        let store = Store::open(kv, opaque, owner, &text, ("none", 4), NOW);
+        let store = Store::open(kv, opaque, owner, Arc::new(Open), &text, ("none", 4), NOW);
         Self {
             store: store.expect("the store opens"),
             _folder: folder,

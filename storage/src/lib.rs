@@ -8,7 +8,6 @@
 //! Invariant: no byte of content reaches the log or a row unsealed, and a commit that was
 //! acknowledged as durable is there after a power cut, whole.
 
-pub mod aftermath;
 pub mod cipher;
 pub mod keyring;
 pub mod kv;
@@ -17,6 +16,7 @@ mod layout;
 pub mod ledger;
 pub mod projection;
 pub mod records;
+pub mod screen;
 pub mod search;
 pub mod slots;
 pub mod store;

@@ -1,5 +1,6 @@
 //! The records in the store's rows, each with one canonical encoding.
 
+use crate::screen::Screening;
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::envelope::Epoch;
 use crdt::event::Incarnation;
@@ -48,6 +49,8 @@ pub struct Facts {
     pub heads: Vec<EventId>,
     /// How far others than the owner wrote in it.
     pub writers: Vec<Written>,
+    /// What the egress guard says of it.
+    pub screening: Screening,
 }
 
 /// The last accepted event of a writer in a memory that is not theirs.
@@ -188,6 +191,7 @@ impl Canonical for Facts {
         }
         out.list(&self.heads);
         out.list(&self.writers);
+        self.screening.encode(out);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
@@ -217,6 +221,7 @@ impl Canonical for Facts {
             },
             heads: input.list(LIST_MAX, "heads")?,
             writers: input.list(LIST_MAX, "writers")?,
+            screening: Screening::decode(input)?,
         })
     }
 }

@@ -16,6 +16,7 @@ mod open;
 pub mod preview;
 pub mod query;
 mod rebuild;
+mod rescreen;
 pub mod state;
 mod witness;
 
@@ -24,6 +25,7 @@ use crate::kv::{Durability, Health, Kv, KvError};
 use crate::layout::{self, ordered};
 use crate::projection::text::{TextDoc, TextError, TextIndex};
 use crate::projection::vectors::VectorIndex;
+use crate::screen::Guard;
 use crate::slots::Slot;
 use crate::tx::Tx;
 use crdt::codec::DecodeError;
@@ -86,28 +88,27 @@ pub struct Store {
 impl Store {
     /// Opens the store of a person and brings its projections up to date.
     ///
-    /// `kv` is sealed; `text` is the folder of the text index; `model` names the embedding model
+    /// `kv` is sealed; `guard` judges what may leave; `text` is the folder of the text index; `model` names the embedding model
     /// and its number of dimensions.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of it is given once, where a node starts"
+    )]
     pub fn open(
         kv: Arc<dyn Kv>,
         opaque: OpaqueKey,
         owner: Owner,
+        guard: Arc<dyn Guard>,
         text: &Path,
         model: (&str, usize),
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        open::open(kv, opaque, owner, text, model, now)
+        open::open(kv, opaque, owner, guard, text, model, now)
     }
 
     /// Runs `f` on the state as of the last commit.
     pub fn read<T>(&self, f: impl FnOnce(&State) -> T) -> T {
         f(&self.lock_state())
-    }
-
-    /// Sets what is done when someone takes a grant back.
-    pub fn set_aftermath(&self, aftermath: crate::aftermath::Aftermath) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.aftermath = aftermath;
     }
 
     fn lock_state(&self) -> RwLockReadGuard<'_, State> {

@@ -18,7 +18,9 @@ mod edit;
 mod late;
 mod lease;
 mod peers;
+mod policy;
 mod project;
+mod quota;
 mod share;
 mod take;
 mod tray;
@@ -29,6 +31,8 @@ pub use circle::Followed;
 pub use disclose::{DisclosedMemory, Disclosure};
 pub use edit::{EditOutcome, MemoryEdit, WriteError};
 pub use peers::TicketUse;
+pub use policy::ReleaseError;
+pub use quota::OVER_QUOTA;
 pub use share::ShareError;
 pub use take::Taken;
 pub use tray::{Merged, TrayError};
@@ -38,6 +42,7 @@ use crate::kv::{Batch, Durability, Keyspace, Kv, KvError, Scan};
 use crate::late::Late;
 use crate::layout::{self, meta};
 use crate::records::{Facts, Invite, Peer};
+use crate::screen::Screen;
 use crate::store::state::texts::Texts;
 use crate::store::state::{Consent, State, source_key};
 use crate::store::{Owner, StoreError};
@@ -50,6 +55,7 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How far the clock goes before the latest time is written down again.
 const WALL_STEP_MS: u64 = 60_000;
@@ -84,11 +90,14 @@ impl std::fmt::Debug for Tx<'_> {
     }
 }
 
+/// Authority, consent, and the policy in force.
+type SavedAuthority = (Authority, BTreeMap<PersonId, Consent>, Arc<dyn Screen>);
+
 /// What to put back if the transaction fails.
 #[derive(Debug, Default)]
 struct Saved {
     scalars: (u64, Hybrid, u32, Timestamp),
-    authority: Option<(Authority, BTreeMap<PersonId, Consent>)>,
+    authority: Option<SavedAuthority>,
     peers: Option<BTreeMap<PersonId, Peer>>,
     invites: Option<Vec<Invite>>,
     texts: Option<Texts>,
@@ -292,7 +301,11 @@ impl<'a> Tx<'a> {
         self.saved.members.entry(memory).or_insert_with(before);
     }
     fn save_authority(&mut self) {
-        let before = || (self.state.authority.clone(), self.state.consent.clone());
+        let before = || {
+            let screen = Arc::clone(&self.state.screen);
+            let (authority, consent) = (&self.state.authority, &self.state.consent);
+            (authority.clone(), consent.clone(), screen)
+        };
         self.saved.authority.get_or_insert_with(before);
     }
     fn save_peers(&mut self) {
@@ -320,7 +333,8 @@ impl<'a> Tx<'a> {
         self.state.clock = clock;
         self.state.rotation = rotation;
         self.state.wall = wall;
-        if let Some((authority, consent)) = saved.authority {
+        if let Some((authority, consent, screen)) = saved.authority {
+            self.state.screen = screen;
             self.state.authority = authority;
             self.state.consent = consent;
         }

@@ -13,6 +13,7 @@
 use crate::codec::{Canonical as _, DecodeError};
 use crate::event::body::approval::Approval;
 use crate::event::body::circle::CircleChange;
+use crate::event::body::policy::read_policy;
 use crate::event::body::{Answer, Keys, Offer, Receipt, Renewal, Return, Revocation, Scope, Vouch};
 use crate::event::{Event, Feed, Header, Incarnation, Kind, Signed};
 use crate::grant::authority::{Authority, Permit};
@@ -197,7 +198,7 @@ pub(super) fn check_shape(header: &Header) -> Result<(), Refusal> {
             matches!(header.feed, Feed::Memory(_)) && !header.parents.is_empty()
         }
         Kind::Sidecar => matches!(header.feed, Feed::Sidecar(_)),
-        Kind::Device | Kind::Retirement | Kind::Circle | Kind::Approval => {
+        Kind::Device | Kind::Retirement | Kind::Circle | Kind::Approval | Kind::Policy => {
             header.feed == Feed::Own && header.owner == header.person
         }
         Kind::Offer
@@ -401,6 +402,10 @@ fn check_own(event: &Signed<Event>) -> Result<(), Refusal> {
         }
         Kind::Circle => {
             CircleChange::from_bytes(&event.event().body)?;
+            Ok(())
+        }
+        Kind::Policy => {
+            read_policy(&event.event().body)?;
             Ok(())
         }
         Kind::Approval => {

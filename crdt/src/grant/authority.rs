@@ -16,6 +16,7 @@ use crate::codec::{Canonical as _, DecodeError};
 use crate::event::admit::Verified;
 use crate::event::body::approval::Approval;
 use crate::event::body::circle::CircleChange;
+use crate::event::body::policy::read_policy;
 use crate::event::body::{Answer, Keys, Offer, Receipt, Renewal, Return, Revocation, Scope, Vouch};
 use crate::event::{Event, Feed, Incarnation, Kind};
 use crate::grant::aftermath::{Aftermath, combine};
@@ -23,6 +24,7 @@ use crate::grant::approvals::Approvals;
 use crate::grant::circle::Circle;
 use crate::grant::cuts::{Cuts, Vouched};
 use crate::grant::known::Known;
+use crate::grant::policies::Policies;
 use crate::grant::{Access, Terms};
 use crate::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crate::identity::DeviceCertificate;
@@ -191,6 +193,7 @@ pub struct Authority {
     circles: BTreeMap<String, Circle>,
     approvals: BTreeMap<PersonId, Approvals>,
     known: Known,
+    policies: BTreeMap<PersonId, Policies>,
 }
 
 impl Authority {
@@ -200,7 +203,7 @@ impl Authority {
         let body = event.event().body.as_slice();
         self.known.note(event);
         match header.kind {
-            Kind::Device | Kind::Retirement | Kind::Circle | Kind::Approval => {
+            Kind::Device | Kind::Retirement | Kind::Circle | Kind::Approval | Kind::Policy => {
                 self.apply_own(event)?;
             }
             Kind::Revocation => self.end(event, Revocation::from_bytes(body)?),
@@ -256,6 +259,10 @@ impl Authority {
                 let change = CircleChange::from_bytes(body)?;
                 let circle = self.circles.entry(change.name.clone()).or_default();
                 circle.apply(header.time, event.id(), change);
+            }
+            Kind::Policy => {
+                let policies = self.policies.entry(header.person).or_default();
+                policies.apply(header.time, event.id(), read_policy(body)?);
             }
             Kind::Approval => {
                 let approval = Approval::from_bytes(body)?;
@@ -380,6 +387,10 @@ impl Authority {
     /// Returns what a person said about memories that waited for their word.
     pub fn approvals(&self, person: PersonId) -> Option<&Approvals> {
         self.approvals.get(&person)
+    }
+    /// Returns the policies that a person put in force.
+    pub fn policies(&self, person: PersonId) -> Option<&Policies> {
+        self.policies.get(&person)
     }
     /// Returns the device, if it was ever certified.
     pub fn device(&self, device: &DeviceId) -> Option<&Enrolment> {

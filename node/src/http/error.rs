@@ -81,6 +81,7 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadRequest
         | ErrorCode::BadSelector
+        | ErrorCode::BadPolicy
         | ErrorCode::InvalidUtf8
         | ErrorCode::BadTicket => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,

@@ -7,7 +7,7 @@ use crdt::selector::SelectorError;
 use protocol::api::problem::ErrorCode;
 use storage::kv::KvError;
 use storage::store::StoreError;
-use storage::tx::{AppendError, ShareError, WriteError};
+use storage::tx::{AppendError, ReleaseError, ShareError, WriteError};
 
 /// A refusal, with its name and a next step.
 #[derive(Debug, Clone)]
@@ -130,6 +130,20 @@ impl From<ShareError> for Failure {
             ShareError::State(_) => Self::new(ErrorCode::Conflict, detail),
             ShareError::Party(_) => Self::new(ErrorCode::Forbidden, detail),
             ShareError::Append(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReleaseError> for Failure {
+    fn from(error: ReleaseError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ReleaseError::Unknown(id) => Self::not_found("memory", &id.to_string()),
+            ReleaseError::NotHeld(_) => Self::new(ErrorCode::Conflict, detail)
+                .hint("brainctl policy held           list what is held, and by which rule"),
+            ReleaseError::Denied(_) => Self::new(ErrorCode::EgressDenied, detail)
+                .hint("take the label or the text away, or change the rule: brainctl policy edit"),
+            ReleaseError::Append(error) => error.into(),
         }
     }
 }

@@ -142,7 +142,7 @@ impl Services {
         Ok(())
     }
 
-    fn end_session(&self, person: PersonId) {
+    pub(super) fn end_session(&self, person: PersonId) {
         let sync = self.0.sync.clone();
         self.0.tasks.spawn(async move { sync.close(person).await });
     }

@@ -19,6 +19,7 @@ use protocol::api::sharing::{
     Request, Resolved, RevokeRequest, Revoked, Told,
 };
 use std::time::Duration;
+use storage::store::preview::Held as Withheld;
 use storage::store::state::{self, State};
 use storage::tx::ShareError;
 
@@ -81,9 +82,10 @@ impl Set {
         Ok(is)
     }
     fn held(&self) -> Vec<HeldBack> {
-        let show = |(id, rule): &(MemoryId, &'static str)| HeldBack {
+        let show = |(id, held): &(MemoryId, Withheld)| HeldBack {
             id: id.to_string(),
-            rule: (*rule).to_owned(),
+            rule: held.rule.clone(),
+            reason: held.reason.clone(),
         };
         self.0.held.iter().map(show).collect()
     }
@@ -470,6 +472,7 @@ impl Services {
         if late > 0 {
             lines.push(format!("{late} pieces of late work: brainctl tray ls"));
         }
+        lines.extend(self.guard_needs_you());
         lines
     }
 

@@ -6,7 +6,6 @@ use crdt::id::{DeviceId, PersonId};
 use protocol::session::Role;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use storage::records::PeerState;
 use storage::tx::ShareError;
 
 const TICK: Duration = Duration::from_millis(500);
@@ -80,7 +79,7 @@ fn absent(sync: &Sync) -> Vec<(PersonId, Devices)> {
         let paired = state
             .peers
             .values()
-            .filter(|peer| peer.state == PeerState::Paired);
+            .filter(|peer| state.is_paired(peer.person));
         paired
             .map(|peer| (peer.person, peer.devices.clone()))
             .collect()

@@ -25,7 +25,7 @@ use protocol::wire::{FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use storage::tx::TicketUse;
+use storage::tx::{OVER_QUOTA, TicketUse};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -385,10 +385,12 @@ impl Driver {
                     tracing::debug!(%event, "refused");
                 }
                 for grant in &taken.grants {
-                    self.sync
-                        .0
-                        .notices
-                        .send("request.opened", Some(grant.to_string()));
+                    let event = if taken.accepted.contains(grant) {
+                        "grant.accepted"
+                    } else {
+                        "request.opened"
+                    };
+                    self.sync.0.notices.send(event, Some(grant.to_string()));
                 }
                 if taken.stored > 0 {
                     self.sync.changed();
@@ -442,6 +444,9 @@ impl Driver {
                     let from = crdt::identity::did::to_did(&person);
                     self.sync.0.notices.send("tray.filled", Some(from));
                 }
+                if taken.refused.iter().any(|(_, code)| *code == OVER_QUOTA) {
+                    self.note_quota(person);
+                }
                 let refused = taken.refused.into_iter().map(|(event, code)| {
                     tracing::info!(code, "an event was refused");
                     RefusedEvent {
@@ -468,6 +473,25 @@ impl Driver {
                 })
         });
         settled.err().map(|error| Self::fail(&error.to_string()))
+    }
+
+    /// Says that the policy takes no more from a peer.
+    fn note_quota(&self, person: PersonId) {
+        let why = self.sync.0.store.read(|state| {
+            let rules = state.peer_rules(person);
+            let limit = |name: &str, limit: Option<u64>| limit.map(|n| format!("{name} = {n}"));
+            let limits = [
+                limit("max_memories", rules.max_memories),
+                limit("max_bytes", rules.max_bytes),
+            ];
+            let limits: Vec<String> = limits.into_iter().flatten().collect();
+            match state.screen().fault() {
+                Some(_) => "the policy does not read, so nothing new is taken".to_owned(),
+                None => format!("over your quota for this peer ({})", limits.join(", ")),
+            }
+        });
+        tracing::warn!(why, "memories of a peer were not taken");
+        self.sync.note_error(person, Some(why));
     }
 
     /// The store failed: ends the session rather than say something that is not so.

@@ -127,7 +127,10 @@ mod tests {
             device,
         };
         let opaque = OpaqueKey::new(&master);
-        let store = Store::open(kv, opaque, owner, text, ("none", 4), clock::now());
+        let store = {
+            let guard = Arc::new(storage::screen::open::Open);
+            Store::open(kv, opaque, owner, guard, text, ("none", 4), clock::now())
+        };
         Arc::new(store.unwrap())
     }
 

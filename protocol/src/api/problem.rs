@@ -11,6 +11,8 @@ pub enum ErrorCode {
     BadRequest,
     /// A selector does not parse; the message says where.
     BadSelector,
+    /// A policy does not read; the message says where.
+    BadPolicy,
     /// Nothing has this id.
     NotFound,
     /// Several ids begin with this prefix.
@@ -69,6 +71,7 @@ impl ErrorCode {
         match self {
             Self::BadRequest => "bad_request",
             Self::BadSelector => "bad_selector",
+            Self::BadPolicy => "bad_policy",
             Self::NotFound => "not_found",
             Self::AmbiguousId => "ambiguous_id",
             Self::NoRoute => "no_route",

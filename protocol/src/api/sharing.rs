@@ -69,6 +69,9 @@ pub struct Held {
     pub id: String,
     /// The rule that holds it.
     pub rule: String,
+    /// What kind of thing matched, and where.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// `POST /v1/grants`: offers a grant.

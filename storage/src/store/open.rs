@@ -10,6 +10,7 @@ use crate::layout::{self, meta, number_of, ordered};
 use crate::projection::text::TextIndex;
 use crate::projection::vectors::{SlotVectors, VectorIndex};
 use crate::records::{Facts, Invite, Member, Peer};
+use crate::screen::Guard;
 use crate::slots::Slot;
 use crdt::codec::Canonical;
 use crdt::event::{Incarnation, Signed};
@@ -23,17 +24,22 @@ use std::sync::{Arc, RwLock};
 /// Log entries whose memories are indexed in one go while catching up.
 const CATCH_UP_ENTRIES: u64 = 2_048;
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all of it is given once, where a node starts"
+)]
 pub(super) fn open(
     kv: Arc<dyn Kv>,
     opaque: OpaqueKey,
     owner: Owner,
+    guard: Arc<dyn Guard>,
     text: &Path,
     model: (&str, usize),
     now: Timestamp,
 ) -> Result<Store, StoreError> {
     let is_whole = check_format(&*kv)?;
     let incarnation = incarnation(&*kv)?;
-    let mut state = State::empty(owner.certificate.person, incarnation);
+    let mut state = State::empty(owner.certificate.person, incarnation, guard);
     state.authority.enrol(owner.certificate.clone());
     let text = TextIndex::open(text)?;
     let store = Store {
@@ -45,7 +51,8 @@ pub(super) fn open(
         owner,
     };
     if is_whole {
-        let loaded = load(&store, incarnation)?;
+        let guard = store.read(|state| Arc::clone(&state.guard));
+        let loaded = load(&store, incarnation, guard)?;
         *store
             .state
             .write()
@@ -57,6 +64,7 @@ pub(super) fn open(
     load_vectors(&store, model)?;
     catch_up_text(&store)?;
     store.introduce_device(now)?;
+    store.rescreen(now)?;
     Ok(store)
 }
 
@@ -128,7 +136,11 @@ fn each<T: Canonical>(
 }
 
 impl State {
-    pub(super) fn empty(me: crdt::id::PersonId, incarnation: Incarnation) -> Self {
+    pub(super) fn empty(
+        me: crdt::id::PersonId,
+        incarnation: Incarnation,
+        guard: Arc<dyn Guard>,
+    ) -> Self {
         Self {
             me,
             incarnation,
@@ -144,9 +156,10 @@ impl State {
             peers: BTreeMap::new(),
             invites: Vec::new(),
             texts: Texts::default(),
-            aftermath: crate::aftermath::Aftermath::default(),
             late: crate::late::Late::default(),
             consent: BTreeMap::new(),
+            screen: guard.compile(None),
+            guard,
         }
     }
 }
@@ -179,9 +192,13 @@ pub(super) fn load_primary(store: &Store, state: &mut State) -> Result<(), Store
     Ok(())
 }
 
-fn load(store: &Store, incarnation: Incarnation) -> Result<State, StoreError> {
+fn load(
+    store: &Store,
+    incarnation: Incarnation,
+    guard: Arc<dyn Guard>,
+) -> Result<State, StoreError> {
     let kv = &*store.kv;
-    let mut state = State::empty(store.owner.certificate.person, incarnation);
+    let mut state = State::empty(store.owner.certificate.person, incarnation, guard);
     load_primary(store, &mut state)?;
     each::<Facts>(kv, layout::FACTS, &mut |facts| {
         state.clock = state.clock.max(facts.updated);
@@ -195,6 +212,7 @@ fn load(store: &Store, incarnation: Incarnation) -> Result<State, StoreError> {
         }
         Ok(true)
     })?;
+    state.adopt_policy();
     load_texts(store, &mut state)?;
     let last = kv.scan(layout::LOG, &Scan::all().descending().max(1))?;
     if let Some(item) = last.items.first() {

@@ -19,7 +19,16 @@ pub struct Preview {
     /// The memories that would leave, with the bytes of title and body; ascending.
     pub memories: Vec<(MemoryId, u64)>,
     /// The memories that are held back, with the rule that holds them; ascending.
-    pub held: Vec<(MemoryId, &'static str)>,
+    pub held: Vec<(MemoryId, Held)>,
+}
+
+/// Why a memory is held back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The name of the rule.
+    pub rule: String,
+    /// What kind of thing matched, and where.
+    pub reason: String,
 }
 
 impl State {
@@ -35,7 +44,10 @@ impl State {
             let labels = self.label(facts, now).looking_into(texts);
             match self.stands(facts, now, |_| selector.matches(&labels)) {
                 Standing::Outside => {}
-                Standing::Held(rule) => preview.held.push((facts.id, rule)),
+                Standing::Held(hold) => {
+                    let (rule, reason) = (hold.rule.to_owned(), hold.reason.to_owned());
+                    preview.held.push((facts.id, Held { rule, reason }));
+                }
                 Standing::Inside => preview.memories.push((facts.id, facts.bytes)),
             }
         }

@@ -8,7 +8,7 @@ use crate::layout::{self, meta, number_of, ordered};
 use crate::tx::Tx;
 use crdt::event::Signed;
 use crdt::time::Timestamp;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 /// Log entries replayed in one commit.
 const REPLAY_ENTRIES: usize = 512;
@@ -19,9 +19,9 @@ impl Store {
     pub fn rebuild(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         self.mark(false)?;
-        let (incarnation, aftermath) = (state.incarnation, state.aftermath);
-        *state = State::empty(self.owner.certificate.person, incarnation);
-        state.aftermath = aftermath;
+        let incarnation = state.incarnation;
+        let guard = Arc::clone(&state.guard);
+        *state = State::empty(self.owner.certificate.person, incarnation, guard);
         load_primary(self, &mut state)?;
         let mut after = None;
         loop {
@@ -44,6 +44,7 @@ impl Store {
         self.text.clear()?;
         catch_up_text(self)?;
         self.mark(true)?;
+        self.rescreen(now)?;
         Ok(head)
     }
 

@@ -4,9 +4,11 @@
 
 pub(crate) mod texts;
 
-use crate::aftermath::{Aftermath, OnRevoke};
 use crate::late::{Late, LateWork};
 use crate::records::{Facts, Invite, Member, Peer, PeerState};
+use crate::screen::{
+    Finding, Guard, OnRevoke, PeerRules, RULE_SECRET, RULE_UNSCREENED, Screen, Verdict,
+};
 use crdt::codec::Canonical as _;
 use crdt::envelope::Epoch;
 use crdt::event::admit::Verified;
@@ -21,6 +23,7 @@ use crdt::selector;
 use crdt::sidecar::Sensitivity;
 use crdt::time::{Hybrid, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The state of a store as of its last commit.
 #[derive(Debug, Clone)]
@@ -52,21 +55,33 @@ pub struct State {
     pub invites: Vec<Invite>,
     /// What contains the words that grants of mine select by.
     pub(crate) texts: texts::Texts,
-    /// What is done when someone takes a grant back.
-    pub aftermath: Aftermath,
     /// Changes that a revocation cut off.
     pub(crate) late: Late,
     /// The consent events between this person and another, by the other.
     pub(crate) consent: BTreeMap<PersonId, Consent>,
+    pub(crate) guard: Arc<dyn Guard>,
+    /// The policy in force.
+    pub(crate) screen: Arc<dyn Screen>,
+}
+
+/// Why a memory does not leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold<'a> {
+    /// The name of the rule.
+    pub rule: &'a str,
+    /// What kind of thing matched, and where.
+    pub reason: &'a str,
+    /// What the rule does.
+    pub verdict: Verdict,
 }
 
 /// How a memory stands to a selector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Standing<'a> {
     /// It is not selected.
     Outside,
     /// It is selected, and this rule holds it back.
-    Held(&'static str),
+    Held(Hold<'a>),
     /// It is selected and may leave.
     Inside,
 }
@@ -126,11 +141,11 @@ impl State {
             <[PersonId; 1]>::try_from(found).ok().map(|[person]| person)
         })
     }
-    /// Tells whether a person is paired and not blocked.
+    /// Tells whether a person is paired and not blocked, by hand or by the policy.
     pub fn is_paired(&self, person: PersonId) -> bool {
         self.peers
             .get(&person)
-            .is_some_and(|peer| peer.state == PeerState::Paired)
+            .is_some_and(|peer| peer.state == PeerState::Paired && !self.peer_rules(person).block)
     }
     /// Returns the answers that a selector asks of a memory.
     pub fn label<'a>(&'a self, facts: &'a Facts, now: Timestamp) -> Labels<'a> {
@@ -142,24 +157,89 @@ impl State {
             texts: &self.texts,
         }
     }
-    /// Returns whether the egress guard lets a memory out at all, or the rule that holds it.
-    pub fn held_by(facts: &Facts) -> Option<&'static str> {
-        (facts.sidecar.sensitivity() == Sensitivity::Secret).then_some("sensitivity-secret")
+    /// Returns the policy in force.
+    pub fn screen(&self) -> &dyn Screen {
+        &*self.screen
+    }
+    /// Returns what is agreed to with a person without asking.
+    pub fn peer_rules(&self, person: PersonId) -> PeerRules {
+        let did = crdt::identity::did::to_did(&person);
+        self.screen.peer_rules(&[&self.petname(person), &did])
+    }
+    /// Puts the latest policy in force. Memories that were screened under another are held from
+    /// now on, until they are screened again.
+    pub(crate) fn adopt_policy(&mut self) {
+        let policies = self.authority.policies(self.me);
+        self.screen = self
+            .guard
+            .compile(policies.and_then(|known| known.current()));
+    }
+    /// Tells whether a memory was screened under the policy in force.
+    pub fn is_screened(&self, facts: &Facts) -> bool {
+        facts.screening.version == self.screen.version()
+    }
+
+    /// Returns every reason why the egress guard does not let a memory out, strictest first.
+    ///
+    /// None of them is there once a person released the memory for that rule and finding.
+    pub fn holds<'a>(&'a self, facts: &'a Facts) -> impl Iterator<Item = Hold<'a>> {
+        let secret = facts.sidecar.sensitivity() == Sensitivity::Secret;
+        let secret = secret.then_some(Hold {
+            rule: RULE_SECRET,
+            reason: "you labelled it secret",
+            verdict: Verdict::Deny,
+        });
+        let unscreened = (!self.is_screened(facts)).then_some(Hold {
+            rule: RULE_UNSCREENED,
+            reason: "the policy changed and it was not looked at again yet",
+            verdict: Verdict::Hold,
+        });
+        let findings = facts.screening.findings.iter();
+        let findings = findings.filter(|finding| {
+            finding.verdict > Verdict::Allow && !self.is_released(facts.id, finding)
+        });
+        let findings = findings.map(|finding| Hold {
+            rule: &finding.rule,
+            reason: &finding.reason,
+            verdict: finding.verdict,
+        });
+        secret.into_iter().chain(unscreened).chain(findings)
+    }
+    /// Tells whether a person released a memory for what a rule found; what a rule denies cannot
+    /// be released.
+    pub fn is_released(&self, memory: MemoryId, finding: &Finding) -> bool {
+        let subject = || Subject::Hold {
+            rule: finding.rule.clone(),
+            found: finding.found,
+        };
+        let approvals = self.authority.approvals(self.me);
+        finding.verdict < Verdict::Deny
+            && approvals.is_some_and(|known| known.is_approved(&subject(), memory))
+    }
+    /// Returns why the egress guard does not let a memory out as it is, if it does not.
+    pub fn held_by<'a>(&'a self, facts: &'a Facts) -> Option<Hold<'a>> {
+        self.holds(facts).next()
+    }
+    /// Returns why not even a snapshot of a memory may leave, with everything blacked out that a
+    /// rule redacts; see [`Screen::redact`].
+    pub fn held_from_snapshot<'a>(&'a self, facts: &'a Facts) -> Option<Hold<'a>> {
+        self.holds(facts)
+            .find(|hold| hold.verdict != Verdict::Redact)
     }
 
     /// Returns how one of my memories stands to a selector: held back, let out, or not selected.
     ///
     /// The one function behind preview, reconciliation and the guard before the wire.
-    pub(super) fn stands(
-        &self,
-        facts: &Facts,
+    pub(super) fn stands<'a>(
+        &'a self,
+        facts: &'a Facts,
         now: Timestamp,
         selects: impl FnOnce(&dyn selector::Facts) -> bool,
-    ) -> Standing {
+    ) -> Standing<'a> {
         if facts.owner != self.me || !selects(&self.label(facts, now)) {
             return Standing::Outside;
         }
-        Self::held_by(facts).map_or(Standing::Inside, Standing::Held)
+        self.held_by(facts).map_or(Standing::Inside, Standing::Held)
     }
 
     /// Returns the grants under which a peer may fetch one of my memories now.
@@ -204,7 +284,7 @@ impl State {
         let waits = |facts: &&Facts| {
             facts.owner == self.me
                 && is_listed(facts)
-                && Self::held_by(facts).is_none()
+                && self.held_by(facts).is_none()
                 && grant.selects(&self.label(facts, now))
                 && self.ruling(grant.id, facts.id).is_none()
         };
@@ -343,7 +423,7 @@ impl State {
     }
     /// Tells whether a memory is hidden because it is not shared any more.
     pub fn is_hidden(&self, facts: &Facts) -> bool {
-        self.aftermath.on_revoke == OnRevoke::Hide && self.withdrawn(facts).is_some()
+        self.withdrawn(facts).is_some() && self.peer_rules(facts.owner).on_revoke == OnRevoke::Hide
     }
     /// Tells whether the owner of a grant waits for a device of mine to say whether it purges.
     pub fn purge_waits(&self, grant: &Grant, device: &DeviceId) -> bool {

@@ -59,7 +59,8 @@ impl Bench {
         let opaque = OpaqueKey::new(&self.master);
         let kv = Arc::clone(&self.kv);
         let text = self.folder.path();
-        let store = Store::open(kv, opaque, self.owner(), text, ("none", 4), NOW);
+        let guard = Arc::new(crate::screen::open::Open);
+        let store = Store::open(kv, opaque, self.owner(), guard, text, ("none", 4), NOW);
         self.store = Some(store.unwrap());
     }
     fn reopen(&mut self) {

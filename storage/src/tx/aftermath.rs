@@ -15,11 +15,11 @@ use super::append::AppendError;
 use super::edit::WriteError;
 use super::project::Projected;
 use super::share::ShareError;
-use crate::aftermath::OnPurge;
 use crate::kv::Scan;
 use crate::layout;
 use crate::ledger::Entry;
 use crate::records::Facts;
+use crate::screen::OnPurge;
 use crate::store::{StoreError, decode};
 use crdt::codec::Canonical as _;
 use crdt::event::Kind;
@@ -55,7 +55,7 @@ impl Tx<'_> {
             // Nothing to decide: there is nothing here.
             return self.comply(&grant);
         }
-        match self.state.aftermath.on_purge {
+        match self.state.peer_rules(grant.owner).on_purge {
             OnPurge::Comply => self.comply(&grant),
             OnPurge::Ask => self.give_receipt(&grant, Outcome::Waiting),
             OnPurge::Refuse => self.give_receipt(&grant, Outcome::Refused),

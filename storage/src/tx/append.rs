@@ -186,6 +186,7 @@ impl Tx<'_> {
                 if header.kind == Kind::Offer && header.owner == self.state.me {
                     self.follow_texts()?;
                 }
+                self.follow_policy(&event)?;
             }
             Feed::Root | Feed::Memory(_) | Feed::Sidecar(_) => self.stage_projection(projected)?,
         }

@@ -7,6 +7,7 @@ use super::Tx;
 use super::append::AppendError;
 use crate::layout::{self, ordered};
 use crate::records::{DocumentRow, Facts, Written};
+use crate::screen::Screening;
 use crate::store::{StoreError, decode};
 use crdt::codec::Canonical as _;
 use crdt::event::admit::{Refusal, Verified};
@@ -133,6 +134,7 @@ impl Tx<'_> {
             events: vec![(header.time, event.id())],
             heads: vec![event.id()],
             writers: Vec::new(),
+            screening: Screening::default(),
         };
         if let Some(content) = &content {
             describe(&mut facts, content);
@@ -296,7 +298,9 @@ impl Tx<'_> {
                 if let Some(content) = &content {
                     self.put(layout::CONTENT, key, content.to_bytes());
                 }
-                self.put_facts(*facts, content);
+                let mut facts = *facts;
+                facts.screening = self.screen(&facts, content.as_ref())?;
+                self.put_facts(facts, content);
             }
             Projected::Purged(facts) => {
                 let key = self.memory_key(facts.id);
@@ -307,22 +311,29 @@ impl Tx<'_> {
                 self.delete(layout::CONTENT, key.clone());
                 self.delete(layout::DOCUMENT, key);
                 self.delete(layout::VECTOR, ordered(facts.slot).to_vec());
-                self.put_facts(*facts, None);
+                let mut facts = *facts;
+                facts.screening = self.screen(&facts, None)?;
+                self.put_facts(facts, None);
             }
         }
         Ok(())
     }
 
     fn put_facts(&mut self, facts: Facts, content: Option<Content>) {
+        if !self.state.texts.is_empty() && (content.is_some() || facts.purged) {
+            self.save_texts();
+            self.state.texts.note(facts.id, content.as_ref());
+        }
+        self.touched.insert(facts.id, content);
+        self.restate_facts(facts);
+    }
+
+    /// Writes facts of a memory whose text did not change.
+    pub(super) fn restate_facts(&mut self, facts: Facts) {
         let memory = facts.id;
         self.save_facts(&facts);
         self.put(layout::FACTS, self.memory_key(memory), facts.to_bytes());
-        if !self.state.texts.is_empty() && (content.is_some() || facts.purged) {
-            self.save_texts();
-            self.state.texts.note(memory, content.as_ref());
-        }
         self.state.put_facts(facts);
-        self.touched.insert(memory, content);
         self.note_moves(memory);
     }
 }

@@ -2,6 +2,8 @@
 
 use super::Tx;
 use super::append::AppendError;
+use super::quota::OVER_QUOTA;
+use super::share::ShareError;
 use crate::records::Member;
 use crate::store::StoreError;
 use crdt::codec::Canonical as _;
@@ -27,7 +29,10 @@ pub struct Taken {
     /// Changes that are in the tray.
     pub late: u32,
     /// Grants whose state changed.
+    /// Grants that were offered.
     pub grants: BTreeSet<GrantId>,
+    /// Those of them that the policy accepted without asking.
+    pub accepted: BTreeSet<GrantId>,
 }
 
 impl Tx<'_> {
@@ -69,7 +74,31 @@ impl Tx<'_> {
                 Err(error) => taken.refused.push((id, error.code())),
             }
         }
+        self.accept_agreed(peer, &mut taken)?;
         Ok(taken)
+    }
+
+    /// Accepts the offers that the policy agrees to without asking.
+    fn accept_agreed(&mut self, peer: PersonId, taken: &mut Taken) -> Result<(), StoreError> {
+        let Some(most) = self.state.peer_rules(peer).accept else {
+            return Ok(());
+        };
+        for id in taken.grants.clone() {
+            let agreed = self.state.authority.grant(id).is_some_and(|grant| {
+                grant.terms.access <= most && grant.state(self.now) == GrantState::Offered
+            });
+            if !agreed {
+                continue;
+            }
+            match self.answer(id, true) {
+                Ok(()) => {
+                    taken.accepted.insert(id);
+                }
+                Err(ShareError::Append(AppendError::Store(error))) => return Err(error),
+                Err(error) => tracing::warn!(%error, "an agreed offer was not accepted"),
+            }
+        }
+        Ok(())
     }
 
     /// Takes in keys and memory events from a peer.
@@ -83,7 +112,12 @@ impl Tx<'_> {
         keys: &[SealedKey],
     ) -> Result<Taken, StoreError> {
         let mut taken = Taken::default();
+        let mut room = self.room(peer);
         for key in keys {
+            let is_known = self.state.members.contains_key(&key.memory);
+            if room.is_counted() && !is_known && !room.admit(key.memory) {
+                continue;
+            }
             if self.take_key(peer, key)? {
                 taken.members += 1;
                 taken.memories.insert(key.memory);
@@ -104,8 +138,18 @@ impl Tx<'_> {
                 continue;
             };
             let id = event.id();
-            if let Err(code) = self.is_in_view(peer, &event) {
+            let is_theirs = event.header().owner == peer;
+            if let Err(mut code) = self.is_in_view(peer, &event) {
+                // A key that found no room left its memory unknown.
+                if is_theirs && event.header().kind == Kind::Root && room.is_full() {
+                    code = OVER_QUOTA;
+                }
                 taken.refused.push((id, code));
+                continue;
+            }
+            let is_text = event.header().kind.is_sealed();
+            if is_theirs && is_text && !room.take(event.event().body.len()) {
+                taken.refused.push((id, OVER_QUOTA));
                 continue;
             }
             let memory = event.memory();

@@ -9,10 +9,10 @@ use crdt::grant::authority::State;
 use crdt::id::{GrantId, MemoryId};
 use crdt::sidecar::SidecarPatch;
 use crdt::time::Hybrid;
-use storage::aftermath::{Aftermath, OnPurge, OnRevoke};
 use storage::projection::text::TextQuery;
 use storage::search::fusion::Fusion;
 use storage::search::{SearchMode, SearchRequest};
+use storage::tx::AppendError;
 use storage::tx::{GivenBack, ShareError, WriteError};
 
 fn is_shown(node: &Node, memory: MemoryId) -> bool {
@@ -41,11 +41,11 @@ fn has_key(node: &Node, memory: MemoryId) -> bool {
     node.transact(NOW, |tx| tx.holds_key(memory, Epoch(0)))
 }
 
-fn policy(node: &Node, on_revoke: OnRevoke, on_purge: OnPurge) {
-    node.store().set_aftermath(Aftermath {
-        on_revoke,
-        on_purge,
-    });
+fn policy(node: &Node, text: &str) {
+    let put = node
+        .store()
+        .transact::<_, AppendError>(NOW, |tx| tx.put_policy(text));
+    put.expect("the policy is kept");
 }
 
 fn purge(owner: &Node, grant: GrantId) {
@@ -104,9 +104,9 @@ fn after_a_revocation_the_copy_is_hidden_unless_the_person_wants_it() {
     });
     assert_eq!((found, since.map(Hybrid::wall)), (grant, Some(NOW)));
     assert!(grantee.content(memory).is_some(), "hidden, not purged");
-    policy(&grantee, OnRevoke::Keep, OnPurge::Comply);
+    policy(&grantee, "on_revoke keep\non_purge comply");
     assert!(is_shown(&grantee, memory));
-    policy(&grantee, OnRevoke::Hide, OnPurge::Comply);
+    policy(&grantee, "on_revoke hide\non_purge comply");
     grantee.store().rebuild(NOW).expect("rebuilt");
     assert!(!is_shown(&grantee, memory));
     // Shared again, it is there again.
@@ -172,8 +172,8 @@ fn a_purge_is_followed_answered_and_forgets_everything() {
 fn a_purge_can_be_refused_or_wait_for_the_person() {
     let [owner, refuses, waiting] = nodes();
     let memory = owner.create(NOW, "harbour", &["t"]);
-    policy(&refuses, OnRevoke::Keep, OnPurge::Refuse);
-    policy(&waiting, OnRevoke::Hide, OnPurge::Ask);
+    policy(&refuses, "on_revoke keep\non_purge refuse");
+    policy(&waiting, "on_revoke hide\non_purge ask");
     let one = share(&owner, &refuses, Access::Read);
     let two = share(&owner, &waiting, Access::Read);
     purge(&owner, one);

@@ -16,6 +16,8 @@ mod aftermath;
 mod bijection;
 mod consent;
 mod driver;
+mod guard;
+mod guarded;
 mod leases;
 mod many_cuts;
 mod node;

@@ -1,5 +1,6 @@
 //! A node without a network: a person, a device and a store in memory.
 
+use crate::guard::LineGuard;
 use crdt::codec::Canonical as _;
 use crdt::grant::{Access, Terms};
 use crdt::id::{EventId, GrantId, MemoryId, PersonId};
@@ -16,7 +17,7 @@ use storage::kv::sealed::{OpaqueKey, Sealed};
 use storage::kv::{Keyspace, Kv, Scan};
 use storage::records::Facts;
 use storage::store::{Owner, Store, StoreError};
-use storage::tx::{EditOutcome, MemoryEdit, ShareError, Tx, WriteError};
+use storage::tx::{EditOutcome, MemoryEdit, ReleaseError, ShareError, Tx, WriteError};
 
 /// What an item of a view stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +82,8 @@ impl Node {
         };
         let opaque = OpaqueKey::new(&self.master);
         let model = ("none", 4);
-        let store = Store::open(kv, opaque, owner, self.folder.path(), model, now);
+        let (guard, folder) = (Arc::new(LineGuard), self.folder.path());
+        let store = Store::open(kv, opaque, owner, guard, folder, model, now);
         self.store = Some(store.expect("the store opens"));
     }
 
@@ -222,6 +224,32 @@ impl Node {
     pub(crate) fn revoke(&self, now: Timestamp, grant: GrantId) -> Result<u32, ShareError> {
         self.store()
             .transact(now, |tx| tx.revoke(grant, String::new()))
+    }
+
+    /// Puts a policy in force and screens everything under it.
+    pub(crate) fn put_policy(&self, now: Timestamp, text: &str) {
+        self.store()
+            .transact(now, |tx| tx.put_policy(text))
+            .expect("the policy is in force");
+        self.store().rescreen(now).expect("everything is screened");
+    }
+    /// Lets a memory out for a rule, or takes that back.
+    pub(crate) fn release(
+        &self,
+        now: Timestamp,
+        memory: MemoryId,
+        rule: &str,
+        approved: bool,
+    ) -> Result<(), ReleaseError> {
+        self.store()
+            .transact(now, |tx| tx.release(memory, rule, approved))
+    }
+    /// Returns the rule that holds a memory.
+    pub(crate) fn held_by(&self, memory: MemoryId) -> Option<String> {
+        self.store().read(|state| {
+            let facts = state.memories.get(&memory)?;
+            state.held_by(facts).map(|hold| hold.rule.to_owned())
+        })
     }
 
     /// Lists the view that this node and a peer share.

@@ -75,7 +75,16 @@ fn one(person: &str, preview: &Preview) -> String {
         lines.push(format!("  + and {more} more (--json lists all)"));
     }
     for held in &preview.held {
-        lines.push(format!("  - {}  held back: {}", short(&held.id), held.rule));
+        let why = if held.reason.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", one_line(&held.reason, 80))
+        };
+        lines.push(format!(
+            "  - {}  held back: {}{why}",
+            short(&held.id),
+            held.rule
+        ));
     }
     for careful in &preview.careful {
         lines.push(format!("careful  {careful}"));
@@ -105,6 +114,7 @@ mod tests {
             held: vec![Held {
                 id: "h".into(),
                 rule: "no-health-data".into(),
+                reason: "it is tag:health in the body".into(),
             }],
             careful: vec!["links to 2 others".into()],
             digest: "d".into(),
@@ -114,7 +124,7 @@ mod tests {
             "bob would see 21 memories (1.5 kB), now and as they change",
             "  + id0  T x",
             "  + and 1 more (--json lists all)",
-            "  - h  held back: no-health-data",
+            "  - h  held back: no-health-data (it is tag:health in the body)",
             "careful  links to 2 others",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");

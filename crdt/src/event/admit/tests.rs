@@ -442,6 +442,7 @@ fn kinds_feeds_and_seals_belong_together() {
         base(Kind::Purge, Feed::Pair(other)),
         base(Kind::Retirement, Feed::Pair(other)),
         base(Kind::Approval, Feed::Pair(other)),
+        base(Kind::Policy, Feed::Pair(other)),
         base(Kind::Offer, Feed::Own),
         base(Kind::Offer, Feed::Pair(owner.person.id())),
     ];

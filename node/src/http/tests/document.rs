@@ -19,7 +19,7 @@ fn the_document_is_the_one_in_docs() {
 }
 
 /// Every route, in order.
-const ROUTES: [&str; 56] = [
+const ROUTES: [&str; 64] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/memories/{id}",
@@ -32,6 +32,7 @@ const ROUTES: [&str; 56] = [
     "GET /v1/grants",
     "GET /v1/grants/{id}",
     "GET /v1/grants/{id}/receipt",
+    "GET /v1/held",
     "GET /v1/identity",
     "GET /v1/jobs/{id}",
     "GET /v1/ledger",
@@ -43,6 +44,8 @@ const ROUTES: [&str; 56] = [
     "GET /v1/node",
     "GET /v1/peers",
     "GET /v1/peers/{person}",
+    "GET /v1/policy",
+    "GET /v1/policy/versions",
     "GET /v1/requests",
     "GET /v1/requests/{id}",
     "GET /v1/sync",
@@ -61,6 +64,7 @@ const ROUTES: [&str; 56] = [
     "POST /v1/grants/{id}:replace",
     "POST /v1/grants/{id}:return",
     "POST /v1/grants/{id}:revoke",
+    "POST /v1/held/{id}:release",
     "POST /v1/imports",
     "POST /v1/indexes:rebuild",
     "POST /v1/invites",
@@ -69,6 +73,9 @@ const ROUTES: [&str; 56] = [
     "POST /v1/memories",
     "POST /v1/memories/{id}:purge",
     "POST /v1/memories/{id}:restore",
+    "POST /v1/policy:lint",
+    "POST /v1/policy:rollback",
+    "POST /v1/policy:test",
     "POST /v1/requests/{id}:approve",
     "POST /v1/requests/{id}:deny",
     "POST /v1/search",
@@ -76,6 +83,7 @@ const ROUTES: [&str; 56] = [
     "POST /v1/sync:now",
     "POST /v1/tray/{id}:drop",
     "POST /v1/tray/{id}:salvage",
+    "PUT /v1/policy",
 ];
 
 #[test]

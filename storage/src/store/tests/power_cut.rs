@@ -84,7 +84,8 @@ impl Scene {
         let inner = DiskStore::with_medium(disk.clone())?;
         let kv = Arc::new(Sealed::new(Arc::new(inner), &identity.master));
         let opaque = OpaqueKey::new(&identity.master);
-        Store::open(kv, opaque, identity.owner(), text, ("none", 4), NOW)
+        let guard = Arc::new(crate::screen::open::Open);
+        Store::open(kv, opaque, identity.owner(), guard, text, ("none", 4), NOW)
     }
     /// Takes in what the owner has said so far.
     fn take(&self, store: &Store) -> Result<crate::tx::Taken, StoreError> {

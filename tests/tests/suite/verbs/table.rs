@@ -98,7 +98,7 @@ pub(super) const FIELDS_PRIVATE: [&str; 5] = [
 ];
 
 /// Routes that write, but not to memories.
-pub(super) const ROUTES_ELSEWHERE: [&str; 26] = [
+pub(super) const ROUTES_ELSEWHERE: [&str; 31] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/peers/{person}",
@@ -114,10 +114,14 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 26] = [
     "POST /v1/grants/{id}:replace",
     "POST /v1/grants/{id}:return",
     "POST /v1/grants/{id}:revoke",
+    "POST /v1/held/{id}:release",
     "POST /v1/indexes:rebuild",
     "POST /v1/invites",
     "POST /v1/invites:accept",
     "POST /v1/ledger:verify",
+    "POST /v1/policy:lint",
+    "POST /v1/policy:rollback",
+    "POST /v1/policy:test",
     "POST /v1/requests/{id}:approve",
     "POST /v1/requests/{id}:deny",
     "POST /v1/search",
@@ -125,10 +129,11 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 26] = [
     "POST /v1/sync:now",
     "POST /v1/tray/{id}:drop",
     "POST /v1/tray/{id}:salvage",
+    "PUT /v1/policy",
 ];
 
 /// Commands that change no memory.
-pub(super) const COMMANDS_ELSEWHERE: [&str; 17] = [
+pub(super) const COMMANDS_ELSEWHERE: [&str; 18] = [
     "circle",
     "completion",
     "help",
@@ -138,6 +143,7 @@ pub(super) const COMMANDS_ELSEWHERE: [&str; 17] = [
     "ls",
     "node",
     "peer",
+    "policy",
     "request",
     "revoke",
     "search",
