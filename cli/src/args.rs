@@ -3,8 +3,8 @@
 
 use crate::address::NodeAddress;
 use crate::command::{
-    add, circle, completion, edit, help, id, import, index, ledger, link, ls, node, peer, policy,
-    purge, request, restore, revoke, rm, search, share, show, status, sync, tag, tray,
+    add, circle, completion, device, edit, help, id, import, index, ledger, link, ls, node, peer,
+    policy, purge, request, restore, revoke, rm, search, share, show, status, sync, tag, tray,
 };
 use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -74,8 +74,10 @@ pub(crate) struct Globals {
 pub(crate) enum Command {
     /// Show how the node is
     Status(status::Args),
-    /// Show who this node is
+    /// Show who this node is, and come back from the recovery phrase
     Id(id::Args),
+    /// Add, name and retire your devices
+    Device(device::Args),
     /// Keep a new memory
     #[command(visible_alias = "note")]
     Add(add::Args),
@@ -143,6 +145,10 @@ mod tests {
             "status --json",
             "--json status",
             "id words",
+            "id phrase --to words.txt --yes",
+            "id recover -",
+            "device add --name laptop --expires 10m",
+            "device revoke laptop --phrase words.txt --yes",
             "note buy milk -t home -t list",
             "add - --kind doc",
             "edit abc --add-tag a --base h1 --base h2",

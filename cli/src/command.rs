@@ -4,6 +4,7 @@ pub(crate) mod add;
 pub(crate) mod batch;
 pub(crate) mod circle;
 pub(crate) mod completion;
+pub(crate) mod device;
 pub(crate) mod edit;
 pub(crate) mod help;
 pub(crate) mod id;
@@ -46,7 +47,8 @@ pub(crate) fn run(ui: &Ui, environment: &Environment, cli: Cli) -> Result<Report
     let client = Client::new(address, cli.globals.timeout)?;
     match cli.command {
         Command::Status(args) => status::run(&client, &args),
-        Command::Id(args) => id::run(&client, &args),
+        Command::Id(args) => id::run(&client, ui, &args),
+        Command::Device(args) => device::run(&client, ui, args),
         Command::Add(args) => add::run(&client, args),
         Command::Show(args) => show::run(&client, &args),
         Command::Edit(args) => edit::run(&client, environment, args),

@@ -85,6 +85,12 @@ kinds! {
     Policy = 18,
     /// Says yes or no for memories that wait for the person's word.
     Approval = 20,
+    /// Brings keys to the person's own devices.
+    Keyring = 21,
+    /// Says how a peer stands, to the person's own devices.
+    Peering = 22,
+    /// Names a device.
+    DeviceName = 23,
     /// Offers a grant.
     Offer = 32,
     /// Accepts a grant.
@@ -105,6 +111,8 @@ kinds! {
     Receipt = 40,
     /// Gives memories of a grant back.
     Return = 41,
+    /// Hands the scope key of a grant back to a device that its owner certified later.
+    Handback = 25,
 }
 
 impl Kind {
@@ -127,6 +135,13 @@ pub enum Feed {
     Pair(PersonId),
     /// The author's person alone: their devices.
     Own,
+}
+
+impl Feed {
+    /// Returns a name that tells nothing to those who do not know the feed.
+    pub fn name(&self) -> Hash {
+        Hash::of("second-brain 2026 v1 feed name", &[&self.to_bytes()])
+    }
 }
 
 impl Canonical for Feed {

@@ -10,6 +10,8 @@
 //! names.
 
 pub mod did;
+pub mod phrase;
+pub mod roster;
 pub mod words;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer};
@@ -44,15 +46,36 @@ impl PersonKey {
     }
     /// Signs that a device speaks for this person.
     pub fn certify(&self, device: &DeviceKey, issued: Timestamp) -> DeviceCertificate {
+        self.certify_public(device.id(), device.secret.public(), issued)
+    }
+    /// Signs that a device of which only the public keys are here speaks for this person.
+    pub fn certify_public(
+        &self,
+        device: DeviceId,
+        kem: KemPublic,
+        issued: Timestamp,
+    ) -> DeviceCertificate {
         let mut certificate = DeviceCertificate {
             person: self.id(),
-            device: device.id(),
-            kem: device.secret.public(),
+            device,
+            kem,
             issued,
             signature: [0; SIGNATURE_BYTES],
         };
         certificate.signature = self.0.sign(&certificate.signed_hash().0).to_bytes();
         certificate
+    }
+    /// Signs that a device does not speak for this person any more.
+    pub fn retire(&self, device: DeviceId) -> [u8; SIGNATURE_BYTES] {
+        self.0.sign(&retirement_hash(device).0).to_bytes()
+    }
+    /// Returns the 32 bytes, to be stored sealed.
+    pub fn seed(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+    /// Returns the recovery phrase: the 24 words that stand for this key.
+    pub fn phrase(&self) -> zeroize::Zeroizing<String> {
+        phrase::of(self.0.as_bytes())
     }
 }
 
@@ -93,6 +116,22 @@ impl DeviceKey {
     pub fn sign(&self, hash: &Hash) -> [u8; SIGNATURE_BYTES] {
         self.signing.sign(&hash.0).to_bytes()
     }
+}
+
+fn retirement_hash(device: DeviceId) -> Hash {
+    Hash::of(
+        "second-brain 2026 v1 device retirement",
+        &[device.as_bytes()],
+    )
+}
+
+/// Tells whether the root of a person signed that a device is retired.
+pub fn is_retired_by_root(
+    person: PersonId,
+    device: DeviceId,
+    proof: &[u8; SIGNATURE_BYTES],
+) -> bool {
+    verify(&person.0, &retirement_hash(device), proof)
 }
 
 /// Tells whether a key signed a hash. Strict: small-order keys and malleable signatures fail.

@@ -7,6 +7,7 @@
 
 mod blocking;
 mod circles;
+mod devices;
 mod edge;
 mod error;
 mod etag;
@@ -67,6 +68,12 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(peers::read, peers::edit, peers::remove))
         .routes(routes!(peers::invite))
         .routes(routes!(peers::accept))
+        .routes(routes!(devices::list, devices::add))
+        .routes(routes!(devices::join))
+        .routes(routes!(devices::edit))
+        .route("/v1/devices/{id}", post(devices::act))
+        .routes(routes!(devices::phrase))
+        .routes(routes!(devices::recover))
         .routes(routes!(sharing::preview))
         .routes(routes!(sharing::list, sharing::offer))
         .routes(routes!(sharing::read))

@@ -1,22 +1,30 @@
-//! Who this node is: the person's root key and the device's keys, sealed on disk.
+//! Who this node is: the device's keys and certificate, and on some devices the person's root
+//! key, sealed on disk.
 //!
-//! Made at first start. The file is sealed under the store's master key, which lies in a key
-//! file (mode 0600) or under a passphrase.
+//! Made at first start: a new person with this device as the first one. A machine that joins a
+//! person's devices, or comes back from the recovery phrase, writes its new identity beside the
+//! old one ([`Vault`]); the next start takes it over, if nothing was kept under the old one.
+//!
+//! The files are sealed under the store's master key, which lies in a key file (mode 0600) or
+//! under a passphrase.
 
 use crate::clock;
 use crate::config::Unlock;
-use crdt::identity::{DeviceKey, PersonKey};
-use crdt::time::Timestamp;
-use std::path::Path;
+use crdt::codec::{Canonical, DecodeError, Reader, Writer};
+use crdt::identity::{DeviceCertificate, DeviceKey, PersonKey};
+use protocol::wire::control::Enrolled;
+use std::path::{Path, PathBuf};
 use storage::keyring::{Keyring, KeyringError, MASTER_FILE, Unlock as Key};
 use storage::store::Owner;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 const FILE: &str = "identity.sealed";
-/// Version, person seed, device seed, time of the certificate.
-const LENGTH: usize = 1 + 32 + 32 + 8;
-const VERSION: u8 = 1;
+const NEXT_FILE: &str = "identity.next";
+const VERSION: u8 = 2;
+/// The most addresses of the device that let this one in, and the longest, in bytes.
+const ADDRESSES_MAX: usize = 64;
+const ADDRESS_BYTES_MAX: usize = 1_024;
 
 /// The reason why there is no identity.
 #[derive(Debug, Error)]
@@ -41,10 +49,100 @@ pub enum IdentityError {
     /// The system gives no randomness.
     #[error("the system gives no randomness: {0}")]
     Entropy(getrandom::Error),
+    /// A file cannot be put aside.
+    #[error("cannot put {path} aside: {source}")]
+    Aside {
+        /// The file or folder.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
-/// Opens the keyring and the identity of a data folder, making both at first start.
-pub fn open(data: &Path, unlock: &Unlock) -> Result<(Keyring, Owner), IdentityError> {
+/// Another device of this person, and where it was reached.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Its certificate.
+    pub certificate: DeviceCertificate,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+}
+
+/// What is in the file.
+struct Stored {
+    root: Option<[u8; 32]>,
+    device: [u8; 32],
+    certificate: DeviceCertificate,
+    host: Option<Host>,
+}
+
+impl Canonical for Stored {
+    fn encode(&self, out: &mut Writer) {
+        out.u8(VERSION);
+        out.option(self.root.as_ref(), |out, root| out.raw(root));
+        out.raw(&self.device);
+        self.certificate.encode(out);
+        out.option(self.host.as_ref(), |out, host| {
+            host.certificate.encode(out);
+            out.length(host.addresses.len());
+            host.addresses.iter().for_each(|address| out.text(address));
+        });
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match input.u8("identity version")? {
+            VERSION => {}
+            found => {
+                let what = "identity version";
+                return Err(DecodeError::Unknown { what, found });
+            }
+        }
+        Ok(Self {
+            root: input.option("root", |input| input.array("root"))?,
+            device: input.array("device")?,
+            certificate: DeviceCertificate::decode(input)?,
+            host: input.option("host", |input| {
+                let certificate = DeviceCertificate::decode(input)?;
+                let count = input.length(ADDRESSES_MAX, "addresses")?;
+                let addresses = (0..count).map(|_| input.text(ADDRESS_BYTES_MAX, "address"));
+                Ok(Host {
+                    certificate,
+                    addresses: addresses.collect::<Result<_, _>>()?,
+                })
+            })?,
+        })
+    }
+}
+
+impl Stored {
+    fn owner(&self) -> Owner {
+        Owner {
+            certificate: self.certificate.clone(),
+            device: DeviceKey::from_seed(&self.device),
+            root: self.root.as_ref().map(PersonKey::from_seed),
+        }
+    }
+}
+
+/// An identity that was opened.
+#[derive(Debug)]
+pub struct Identity {
+    /// Who it is.
+    pub owner: Owner,
+    /// The device that let this one in.
+    pub host: Option<Host>,
+    /// The way to another identity.
+    pub vault: Vault,
+}
+
+/// Writes the identity that the next start takes over.
+#[derive(Debug)]
+pub struct Vault {
+    data: PathBuf,
+    keyring: Keyring,
+}
+
+/// Opens the identity of a data folder, making one at first start.
+pub fn open(data: &Path, unlock: &Unlock) -> Result<Identity, IdentityError> {
     let passphrase = match &unlock.passphrase_file {
         None => None,
         Some(path) => {
@@ -67,44 +165,119 @@ pub fn open(data: &Path, unlock: &Unlock) -> Result<(Keyring, Owner), IdentityEr
     } else {
         Keyring::create(data, key)?
     };
-    let path = data.join(FILE);
-    let secret = if path.exists() {
-        keyring.read_sealed(&path)?
+    let vault = Vault {
+        data: data.to_owned(),
+        keyring,
+    };
+    let stored = if data.join(FILE).exists() {
+        vault.read(FILE)?
     } else if data.join("store.redb").exists() {
         return Err(IdentityError::Missing);
     } else {
-        let secret = draw()?;
-        keyring.write_sealed(&path, &secret)?;
-        secret
+        let stored = draw()?;
+        vault.write(FILE, &stored)?;
+        stored
     };
-    let owner = read(&secret).ok_or(IdentityError::Damaged)?;
-    Ok((keyring, owner))
-}
-
-fn draw() -> Result<Zeroizing<Vec<u8>>, IdentityError> {
-    let mut secret = Zeroizing::new(vec![0; LENGTH]);
-    getrandom::fill(&mut secret).map_err(IdentityError::Entropy)?;
-    if let Some(version) = secret.first_mut() {
-        *version = VERSION;
-    }
-    let issued = clock::now().0.to_le_bytes();
-    secret.truncate(LENGTH - issued.len());
-    secret.extend_from_slice(&issued);
-    Ok(secret)
-}
-
-fn read(secret: &[u8]) -> Option<Owner> {
-    let (version, rest) = secret.split_first()?;
-    let (person, rest) = rest.split_first_chunk::<32>()?;
-    let (device, issued) = rest.split_first_chunk::<32>()?;
-    if *version != VERSION {
-        return None;
-    }
-    let issued = Timestamp(u64::from_le_bytes(issued.try_into().ok()?));
-    let device = DeviceKey::from_seed(device);
-    let certificate = PersonKey::from_seed(person).certify(&device, issued);
-    Some(Owner {
-        certificate,
-        device,
+    Ok(Identity {
+        owner: stored.owner(),
+        host: stored.host,
+        vault,
     })
+}
+
+fn draw() -> Result<Stored, IdentityError> {
+    let (mut root, mut device) = ([0; 32], [0; 32]);
+    for seed in [&mut root, &mut device] {
+        getrandom::fill(seed).map_err(IdentityError::Entropy)?;
+    }
+    let key = DeviceKey::from_seed(&device);
+    let certificate = PersonKey::from_seed(&root).certify(&key, clock::now());
+    Ok(Stored {
+        root: Some(root),
+        device,
+        certificate,
+        host: None,
+    })
+}
+
+impl Vault {
+    /// Returns the keyring.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    fn read(&self, name: &str) -> Result<Stored, IdentityError> {
+        let secret = self.keyring.read_sealed(&self.data.join(name))?;
+        Stored::from_bytes(&secret).or(Err(IdentityError::Damaged))
+    }
+
+    fn write(&self, name: &str, stored: &Stored) -> Result<(), IdentityError> {
+        let secret = Zeroizing::new(stored.to_bytes());
+        Ok(self.keyring.write_sealed(&self.data.join(name), &secret)?)
+    }
+
+    /// Has the next start be one of the devices of whoever let this machine in.
+    pub fn join(&self, enrolled: &Enrolled, addresses: Vec<String>) -> Result<(), IdentityError> {
+        let stored = Stored {
+            root: None,
+            device: self.read(FILE)?.device,
+            certificate: enrolled.certificate.clone(),
+            host: Some(Host {
+                certificate: enrolled.host.clone(),
+                addresses,
+            }),
+        };
+        self.write(NEXT_FILE, &stored)
+    }
+
+    /// Has the next start be the person whose root key this is.
+    pub fn recover(&self, root: &PersonKey) -> Result<DeviceCertificate, IdentityError> {
+        let device = self.read(FILE)?.device;
+        let certificate = root.certify(&DeviceKey::from_seed(&device), clock::now());
+        let stored = Stored {
+            root: Some(*root.seed()),
+            device,
+            certificate: certificate.clone(),
+            host: None,
+        };
+        self.write(NEXT_FILE, &stored)?;
+        Ok(certificate)
+    }
+
+    /// Tells whether another identity waits to be taken over.
+    pub fn has_next(&self) -> bool {
+        self.data.join(NEXT_FILE).exists()
+    }
+
+    /// Takes the other identity over. The store of the old one, which holds nothing, goes.
+    pub fn take_next(&self) -> Result<(), IdentityError> {
+        let next = self.read(NEXT_FILE)?;
+        self.put_aside("store.redb")?;
+        self.put_aside("text")?;
+        self.write(FILE, &next)?;
+        self.put_aside(NEXT_FILE)
+    }
+
+    /// Forgets the other identity.
+    pub fn drop_next(&self) -> Result<(), IdentityError> {
+        self.put_aside(NEXT_FILE)
+    }
+
+    fn put_aside(&self, name: &str) -> Result<(), IdentityError> {
+        let path = self.data.join(name);
+        let removed = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        match removed {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(IdentityError::Aside {
+                    path: path.display().to_string(),
+                    source,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use node::config::{Config, Places};
-use node::runtime;
+use node::runtime::{self, Ending};
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
             say(&format!("ok: {}", places.config.display()));
             ExitCode::SUCCESS
         }
-        Command::Serve => serve(places, config),
+        Command::Serve => serve(&places, &config),
     }
 }
 
@@ -43,7 +43,7 @@ fn read_config() -> Result<(Places, Config), node::config::ConfigError> {
     Ok((places, config))
 }
 
-fn serve(places: Places, config: Config) -> ExitCode {
+fn serve(places: &Places, config: &Config) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.telemetry.log);
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -66,7 +66,7 @@ fn serve(places: Places, config: Config) -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         let shutdown = CancellationToken::new();
-        let run = runtime::run(places, config, shutdown.clone(), |services| {
+        let say_ready = |services: &node::service::Services| {
             if let Ok(status) = services.status() {
                 say(&format!(
                     "brain-node {} is ready\n  you      {}\n  words    {}\n  folder   {}\n  \
@@ -78,7 +78,15 @@ fn serve(places: Places, config: Config) -> ExitCode {
                     status.api.join("  "),
                 ));
             }
-        });
+        };
+        let run = async {
+            loop {
+                let ended = runtime::run(places, config, &shutdown, say_ready).await;
+                if !matches!(ended, Ok(Ending::Again)) || shutdown.is_cancelled() {
+                    return ended;
+                }
+            }
+        };
         tokio::pin!(run);
         tokio::select! {
             outcome = &mut run => outcome,
@@ -90,7 +98,7 @@ fn serve(places: Places, config: Config) -> ExitCode {
     });
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string(), error.hint(), error.exit_code()),
     }
 }

@@ -9,6 +9,7 @@ use crate::egress::guard::EgressGuard;
 use crate::embed::Embedder;
 use crate::embed::builtin::Builtin;
 use crate::http::{self, Edge, Transport};
+use crate::identity::Identity;
 use crate::net::{Network, NetworkError};
 use crate::notices::Notices;
 use crate::service::{Parts, Services};
@@ -18,6 +19,7 @@ use crdt::identity::words::safety_words;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use storage::kv::KvError;
 use storage::kv::disk::DiskStore;
@@ -102,25 +104,41 @@ impl StartError {
     }
 }
 
-/// Runs a node until `shutdown` is cancelled.
+/// How a node ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was told to stop.
+    Stopped,
+    /// It has another identity now and has to start again.
+    Again,
+}
+
+impl Ending {
+    fn of(again: &AtomicBool) -> Self {
+        if again.load(Ordering::Acquire) {
+            Self::Again
+        } else {
+            Self::Stopped
+        }
+    }
+}
+
+/// Runs a node until `shutdown` is cancelled or it takes another identity.
 pub async fn run(
-    places: Places,
-    config: Config,
-    shutdown: CancellationToken,
+    places: &Places,
+    config: &Config,
+    shutdown: &CancellationToken,
     ready: impl FnOnce(&Services),
-) -> Result<(), StartError> {
+) -> Result<Ending, StartError> {
     prepare_folder(&places.data)?;
     let embedder: Arc<dyn Embedder> = Arc::new(Builtin::load()?);
-    let store = Arc::new(open_store(&places.data, &config, &*embedder)?);
+    let (store, identity) = open_store(&places.data, config, &*embedder)?;
+    let store = Arc::new(store);
+    let shutdown = shutdown.child_token();
+    let again = Arc::new(AtomicBool::new(false));
     let tasks = TaskTracker::new();
     let notices = Notices::new(clock::now().0);
-    let person = store.owner().certificate.person;
-    let alias = if config.node.alias.is_empty() {
-        let words = safety_words(&person);
-        format!("brain-{}", words.split(' ').next().unwrap_or("new"))
-    } else {
-        config.node.alias.clone()
-    };
+    let alias = alias_of(config, &store);
     let ports = places.data.join("network.ports");
     let (network, incoming, swarm) = Network::start(
         &store.owner().device,
@@ -155,8 +173,10 @@ pub async fn run(
         tasks: tasks.clone(),
         shutdown: shutdown.clone(),
         config: config.clone(),
+        identity,
+        again: Arc::clone(&again),
     });
-    let bound = serve(&places, &config, &services, &tasks, &shutdown).await;
+    let bound = serve(places, config, &services, &tasks, &shutdown).await;
     let started = bound.map(|addresses| {
         listening.send_replace(addresses);
         ready(&services);
@@ -175,7 +195,16 @@ pub async fn run(
     if let Err(error) = store.close() {
         tracing::error!(%error, "the store did not close");
     }
-    started
+    started.map(|()| Ending::of(&again))
+}
+
+fn alias_of(config: &Config, store: &Store) -> String {
+    if config.node.alias.is_empty() {
+        let words = safety_words(&store.owner().certificate.person);
+        format!("brain-{}", words.split(' ').next().unwrap_or("new"))
+    } else {
+        config.node.alias.clone()
+    }
 }
 
 fn prepare_folder(data: &Path) -> Result<(), StartError> {
@@ -194,7 +223,43 @@ fn prepare_folder(data: &Path) -> Result<(), StartError> {
     std::fs::remove_file(&probe).map_err(failed)
 }
 
-fn open_store(data: &Path, config: &Config, embedder: &dyn Embedder) -> Result<Store, StartError> {
+fn open_store(
+    data: &Path,
+    config: &Config,
+    embedder: &dyn Embedder,
+) -> Result<(Store, identity::Vault), StartError> {
+    let (store, identity) = open_as(data, config, embedder)?;
+    let (store, identity) = if identity.vault.has_next() {
+        // What was written since the other identity was asked for must not be lost.
+        let is_empty = store.read(|state| state.memories.is_empty() && state.peers.is_empty());
+        store.close()?;
+        drop(store);
+        if is_empty {
+            identity.vault.take_next()?;
+        } else {
+            tracing::error!("this node has memories of its own: it stays who it is");
+            identity.vault.drop_next()?;
+        }
+        drop(identity);
+        open_as(data, config, embedder)?
+    } else {
+        (store, identity)
+    };
+    let knows_others = store.read(|state| state.own.contact.is_some());
+    if let Some(host) = identity.host.filter(|_| !knows_others) {
+        store.transact::<_, StoreError>(clock::now(), |tx| {
+            tx.greet_own(&host.certificate, host.addresses);
+            Ok(())
+        })?;
+    }
+    Ok((store, identity.vault))
+}
+
+fn open_as(
+    data: &Path,
+    config: &Config,
+    embedder: &dyn Embedder,
+) -> Result<(Store, Opened), StartError> {
     let from_kv = |error: KvError| match error {
         KvError::Locked { pid } => StartError::Locked {
             path: data.to_owned(),
@@ -211,14 +276,14 @@ fn open_store(data: &Path, config: &Config, embedder: &dyn Embedder) -> Result<S
     } else {
         None
     };
-    let (keyring, owner) = identity::open(data, &config.unlock)?;
+    let Identity { owner, host, vault } = identity::open(data, &config.unlock)?;
     let disk = match locked {
         Some(disk) => disk,
         None => DiskStore::open(&path).map_err(from_kv)?,
     };
     let group = GroupCommit::new(Arc::new(disk)).map_err(from_kv)?;
-    let sealed = Sealed::new(Arc::new(group), keyring.master());
-    let opaque = OpaqueKey::new(keyring.master());
+    let sealed = Sealed::new(Arc::new(group), vault.keyring().master());
+    let opaque = OpaqueKey::new(vault.keyring().master());
     let model = (embedder.name(), embedder.dimensions());
     let text = data.join("text");
     let store = Store::open(
@@ -231,7 +296,13 @@ fn open_store(data: &Path, config: &Config, embedder: &dyn Embedder) -> Result<S
         clock::now(),
     )?;
     clock::learn(store.read(|state| state.wall));
-    Ok(store)
+    Ok((store, Opened { host, vault }))
+}
+
+/// What is left of an identity once the store has its keys.
+struct Opened {
+    host: Option<identity::Host>,
+    vault: identity::Vault,
 }
 
 /// Binds the socket and the loopback listeners and serves them.

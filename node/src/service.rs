@@ -6,6 +6,7 @@
 
 mod circles;
 mod clock;
+mod devices;
 mod failure;
 mod imports;
 mod ledger;
@@ -24,11 +25,13 @@ pub use failure::Failure;
 
 use crate::config::Config;
 use crate::embed::Embedder;
+use crate::identity::Vault;
 use crate::notices::Notices;
 use crate::sync::Sync;
 use imports::Jobs;
 use protocol::api::status::Notice;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use storage::store::Store;
 use tokio::sync::{broadcast, watch};
@@ -53,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) started: Instant,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) identity: Vault,
+    pub(crate) again: Arc<AtomicBool>,
 }
 
 /// What the services are made of.
@@ -77,6 +82,10 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// Who ends it.
     pub shutdown: CancellationToken,
+    /// The way to another identity.
+    pub identity: Vault,
+    /// Set if the node has to start again after its end.
+    pub again: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Services {
@@ -107,6 +116,8 @@ impl Services {
             started: Instant::now(),
             tasks: parts.tasks,
             shutdown: parts.shutdown,
+            identity: parts.identity,
+            again: parts.again,
         }))
     }
 

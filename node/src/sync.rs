@@ -1,12 +1,13 @@
 //! Sync: which peers to talk to, and how far each one is.
 //!
-//! One session per person. [`Sync`] keeps their handles, accepts and dials, and wakes sessions
+//! One session per device. [`Sync`] keeps their handles, accepts and dials, and wakes sessions
 //! when something changed here. The dialogue itself is `protocol::session`; [`driver`] runs it.
 
 mod dialer;
 mod driver;
 mod frames;
 mod pair;
+mod welcome;
 
 pub use dialer::run as run_dialer;
 pub use driver::{Introduction, Outcome};
@@ -75,10 +76,27 @@ pub struct Record {
     pub last_error: Option<String>,
 }
 
+/// Whom this node talks to: another person, whichever of their devices it is, or one of this
+/// person's own devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Party {
+    /// The person.
+    pub person: PersonId,
+    /// The device, if it is an own one.
+    pub device: Option<DeviceId>,
+}
+
+impl From<PersonId> for Party {
+    fn from(person: PersonId) -> Self {
+        let device = None;
+        Self { person, device }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Table {
-    sessions: BTreeMap<PersonId, Handle>,
-    records: BTreeMap<PersonId, Record>,
+    sessions: BTreeMap<(PersonId, DeviceId), Handle>,
+    records: BTreeMap<Party, Record>,
     next: u64,
 }
 
@@ -134,15 +152,28 @@ impl Sync {
     pub fn dial_now(&self) {
         self.0.wake.send_modify(|count| *count += 1);
     }
-    /// Returns the session with a person.
-    pub fn session(&self, person: PersonId) -> Option<Handle> {
-        self.table().sessions.get(&person).cloned()
+    /// Returns the party that a device of a person belongs to.
+    pub fn party(&self, person: PersonId, device: DeviceId) -> Party {
+        let is_own = person == self.0.store.owner().certificate.person;
+        let device = is_own.then_some(device);
+        Party { person, device }
     }
-    /// Returns what is remembered of a person.
-    pub fn record(&self, person: PersonId) -> Record {
-        self.table()
+    /// Returns a session with a party: one that is open, if there are several.
+    pub fn session(&self, party: impl Into<Party>) -> Option<Handle> {
+        let party = party.into();
+        let table = self.table();
+        let sessions = table.sessions.iter().filter(|((person, device), _)| {
+            *person == party.person && party.device.is_none_or(|wanted| wanted == *device)
+        });
+        let best = sessions.max_by_key(|(_, handle)| handle.status.borrow().is_open);
+        best.map(|(_, handle)| handle.clone())
+    }
+    /// Returns what is remembered of a party.
+    pub fn record(&self, party: impl Into<Party>) -> Record {
+        let table = self.table();
+        table
             .records
-            .get(&person)
+            .get(&party.into())
             .cloned()
             .unwrap_or_default()
     }
@@ -150,12 +181,21 @@ impl Sync {
     pub fn network(&self) -> &Network {
         &self.0.network
     }
-    /// Ends the session with a person.
-    pub async fn close(&self, person: PersonId) {
-        if let Some(handle) = self.session(person)
-            && handle.commands.send(Command::Close).await.is_err()
-        {
-            tracing::debug!("the session was over already");
+    /// Ends the sessions with a party.
+    pub async fn close(&self, party: impl Into<Party>) {
+        let party = party.into();
+        let is_meant = |(person, device): &(PersonId, DeviceId)| {
+            *person == party.person && party.device.is_none_or(|wanted| wanted == *device)
+        };
+        let handles: Vec<Handle> = {
+            let table = self.table();
+            let meant = table.sessions.iter().filter(|(key, _)| is_meant(key));
+            meant.map(|(_, handle)| handle.clone()).collect()
+        };
+        for handle in handles {
+            if handle.commands.send(Command::Close).await.is_err() {
+                tracing::debug!("the session was over already");
+            }
         }
     }
 
@@ -180,7 +220,7 @@ impl Sync {
         }
     }
 
-    /// Enters a session whose peer is known now. None if another one with this person stays.
+    /// Enters a session whose peer is known now. None if another one with this device stays.
     ///
     /// When both ends dial at once, both keep the one that the smaller device began.
     fn register(&self, person: PersonId, mut handle: Handle) -> Option<u64> {
@@ -190,8 +230,9 @@ impl Sync {
             Role::Responder => handle.device,
         };
         let mut table = self.table();
-        if let Some(old) = table.sessions.get(&person) {
-            let at_once = old.device == handle.device && old.opened.elapsed() < SIMULTANEOUS;
+        let key = (person, handle.device);
+        if let Some(old) = table.sessions.get(&key) {
+            let at_once = old.opened.elapsed() < SIMULTANEOUS;
             if at_once && old.role != handle.role && begun_by(old) < begun_by(&handle) {
                 return None;
             }
@@ -202,33 +243,35 @@ impl Sync {
         table.next += 1;
         handle.number = table.next;
         let number = handle.number;
-        table.sessions.insert(person, handle);
+        table.sessions.insert(key, handle);
         Some(number)
     }
 
-    fn deregister(&self, person: PersonId, number: u64, last: Status) {
+    fn deregister(&self, person: PersonId, device: DeviceId, number: u64, last: Status) {
+        let party = self.party(person, device);
         let mut table = self.table();
+        let key = (person, device);
         if table
             .sessions
-            .get(&person)
+            .get(&key)
             .is_some_and(|handle| handle.number == number)
         {
-            table.sessions.remove(&person);
+            table.sessions.remove(&key);
         }
-        table.records.entry(person).or_default().last = Status {
+        table.records.entry(party).or_default().last = Status {
             in_sync: false,
             ..last
         };
     }
 
-    fn count(&self, person: PersonId, bytes_in: u64, bytes_out: u64) {
+    fn count(&self, party: Party, bytes_in: u64, bytes_out: u64) {
         let mut table = self.table();
-        let record = table.records.entry(person).or_default();
+        let record = table.records.entry(party).or_default();
         record.bytes_in += bytes_in;
         record.bytes_out += bytes_out;
     }
 
-    fn note_error(&self, person: PersonId, error: Option<String>) {
-        self.table().records.entry(person).or_default().last_error = error;
+    fn note_error(&self, party: Party, error: Option<String>) {
+        self.table().records.entry(party).or_default().last_error = error;
     }
 }

@@ -5,6 +5,7 @@
 //! The routes stand beside each type; `docs/openapi.json` is generated from them.
 
 pub mod circles;
+pub mod devices;
 pub mod imports;
 pub mod ledger;
 pub mod memories;

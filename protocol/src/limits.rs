@@ -16,8 +16,9 @@ pub const RECONCILE_BYTES_MAX: usize = 64 << 10;
 pub const RECONCILE_ROUNDS_MAX: u32 = 512;
 /// The most consent events in one message.
 pub const CONSENT_EVENTS_MAX: usize = 64;
-/// The most feeds in one frontier: devices times incarnations of two persons.
-pub const FRONTIER_FEEDS_MAX: usize = 1_024;
+/// The most feeds in one frontier: devices times incarnations of two persons; between the devices
+/// of one person, those with every peer. 88 bytes each fit into a frame.
+pub const FRONTIER_FEEDS_MAX: usize = 8_192;
 /// The longest name a node gives itself, in bytes.
 pub const ALIAS_BYTES_MAX: usize = 128;
 /// The most addresses a node tells of itself.

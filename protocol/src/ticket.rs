@@ -1,6 +1,6 @@
 //! Tickets: the one-use string that introduces two persons.
 //!
-//! `brain:invite/1/` and base32 of: version, the inviter's person and device, a secret of 16
+//! `brain:invite/1/`, or `brain:device/1/` for a machine of one's own, and base32 of: its purpose, the inviter's person and device, a secret of 16
 //! bytes, the end of its time, addresses, and a checksum of four bytes. The device id is the key
 //! that the transport proves, so whoever dials can be sure to reach the inviter, and the secret
 //! goes to nobody else.
@@ -13,11 +13,23 @@ use crdt::time::Timestamp;
 use thiserror::Error;
 
 const PREFIX: &str = "brain:invite/1/";
+const DEVICE_PREFIX: &str = "brain:device/1/";
 const CHECKSUM_BYTES: usize = 4;
+
+/// What a ticket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It introduces two persons.
+    Invite,
+    /// It makes a machine one of the person's own devices.
+    Device,
+}
 
 /// What a ticket says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
+    /// What it is for.
+    pub purpose: Purpose,
     /// Who invites.
     pub person: PersonId,
     /// The device to dial.
@@ -55,7 +67,11 @@ impl std::fmt::Display for Ticket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut bytes = self.to_bytes();
         bytes.extend_from_slice(&checksum(&bytes));
-        write!(f, "{PREFIX}{}", to_base32(&bytes))
+        let prefix = match self.purpose {
+            Purpose::Invite => PREFIX,
+            Purpose::Device => DEVICE_PREFIX,
+        };
+        write!(f, "{prefix}{}", to_base32(&bytes))
     }
 }
 
@@ -63,8 +79,15 @@ impl std::str::FromStr for Ticket {
     type Err = TicketError;
     fn from_str(text: &str) -> Result<Self, TicketError> {
         let text = text.trim();
-        let Some(base32) = text.strip_prefix(PREFIX) else {
-            let newer = text.starts_with("brain:invite/");
+        let invite = text
+            .strip_prefix(PREFIX)
+            .map(|rest| (rest, Purpose::Invite));
+        let device = || {
+            let rest = text.strip_prefix(DEVICE_PREFIX)?;
+            Some((rest, Purpose::Device))
+        };
+        let Some((base32, purpose)) = invite.or_else(device) else {
+            let newer = text.starts_with("brain:invite/") || text.starts_with("brain:device/");
             return Err(if newer {
                 TicketError::Newer
             } else {
@@ -79,7 +102,11 @@ impl std::str::FromStr for Ticket {
             .filter(|(body, sum)| checksum(body) == *sum)
             .ok_or(TicketError::Damaged)?
             .0;
-        Self::from_bytes(body).or(Err(TicketError::Damaged))
+        // The purpose stands in the letters before it and inside: neither can be exchanged.
+        Self::from_bytes(body)
+            .ok()
+            .filter(|ticket| ticket.purpose == purpose)
+            .ok_or(TicketError::Damaged)
     }
 }
 
@@ -91,6 +118,7 @@ fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
 
 impl Canonical for Ticket {
     fn encode(&self, out: &mut Writer) {
+        out.bool(self.purpose == Purpose::Device);
         self.person.encode(out);
         self.device.encode(out);
         out.raw(&self.secret);
@@ -99,6 +127,11 @@ impl Canonical for Ticket {
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
+            purpose: if input.bool("purpose")? {
+                Purpose::Device
+            } else {
+                Purpose::Invite
+            },
             person: PersonId::decode(input)?,
             device: DeviceId::decode(input)?,
             secret: input.array("ticket secret")?,
@@ -129,6 +162,7 @@ mod tests {
     #[test]
     fn a_ticket_reads_back_and_no_letter_can_change() {
         let ticket = Ticket {
+            purpose: Purpose::Invite,
             person: PersonId([1; 32]),
             device: DeviceId([2; 32]),
             secret: [3; 16],
@@ -136,7 +170,15 @@ mod tests {
             addresses: vec!["/ip4/127.0.0.1/udp/5/quic-v1".into()],
         };
         let text = ticket.to_string();
-        assert_eq!(text.parse(), Ok(ticket));
+        assert_eq!(text.parse(), Ok(ticket.clone()));
+        let device = Ticket {
+            purpose: Purpose::Device,
+            ..ticket
+        };
+        let other = device.to_string();
+        assert_eq!(other.parse(), Ok(device));
+        let exchanged = other.replace(DEVICE_PREFIX, PREFIX);
+        assert_eq!(exchanged.parse::<Ticket>(), Err(TicketError::Damaged));
         for at in PREFIX.len()..text.len() {
             let mut changed: Vec<char> = text.chars().collect();
             changed[at] = if changed[at] == 'a' { 'b' } else { 'a' };

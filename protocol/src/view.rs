@@ -4,6 +4,7 @@
 //! (which is what brings its key). Both sides list theirs, sorted; equal lists have equal
 //! fingerprints, and only equal fingerprints are called "in sync".
 
+use crdt::envelope::Epoch;
 use crdt::hash::Hash;
 use crdt::id::{EventId, GrantId, MemoryId};
 
@@ -20,6 +21,14 @@ pub struct Item {
 pub fn membership_id(grant: GrantId, memory: MemoryId) -> [u8; 32] {
     let parts: [&[u8]; 2] = [grant.as_bytes(), memory.as_bytes()];
     Hash::of("second-brain 2026 v1 membership", &parts).0
+}
+
+/// Returns the id of the fact that a memory's key of an epoch was given under a grant: what the
+/// devices of one person tell each other.
+pub fn given_id(grant: GrantId, memory: MemoryId, epoch: Epoch) -> [u8; 32] {
+    let epoch = epoch.0.to_le_bytes();
+    let parts: [&[u8]; 3] = [grant.as_bytes(), memory.as_bytes(), &epoch];
+    Hash::of("second-brain 2026 v1 given key", &parts).0
 }
 
 /// All items of a pair's view as one side has them.

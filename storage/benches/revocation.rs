@@ -55,6 +55,7 @@ impl Node {
         let owner = Owner {
             certificate,
             device,
+            root: None,
         };
         let text = folder.path().join("text");
         let opaque = OpaqueKey::new(&master);

@@ -68,6 +68,12 @@ pub(crate) mod meta {
     pub(crate) const WALL: &[u8] = b"wall clock";
     pub(crate) const VECTOR_CURSOR: &[u8] = b"vector cursor";
     pub(crate) const VECTOR_MODEL: &[u8] = b"vector model";
+    /// The lowest epoch in which changes are still written, after a device was retired.
+    pub(crate) const FLOOR: &[u8] = b"floor";
+    /// Begins the rows of sidecar keys by commitment.
+    pub(crate) const SIDECAR_KEYS: &[u8] = b"sidecar key of ";
+    /// Begins the rows of the sidecar key that is used under an own scope key.
+    pub(crate) const SIDECAR_SCOPES: &[u8] = b"sidecar key under ";
     pub(crate) const SIDECAR_KEY: &[u8] = b"sidecar key";
     pub(crate) const LEDGER_TREE: &[u8] = b"ledger tree";
 }

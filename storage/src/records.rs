@@ -45,6 +45,8 @@ pub struct Facts {
     pub sidecar: Sidecar,
     /// Its shared events, in the order they came.
     pub events: Vec<(Hybrid, EventId)>,
+    /// The events of its private side, in the order they came.
+    pub sidecar_events: Vec<(Hybrid, EventId)>,
     /// The events without successors.
     pub heads: Vec<EventId>,
     /// How far others than the owner wrote in it.
@@ -133,6 +135,8 @@ pub struct Invite {
     pub used_by: Option<PersonId>,
     /// What to offer to whoever accepts it, as the API's JSON.
     pub offer: Option<String>,
+    /// Whether it makes a machine one of this person's own devices.
+    pub is_device: bool,
 }
 
 /// The Automerge side of a memory that has been edited.
@@ -168,6 +172,21 @@ impl Canonical for Written {
     }
 }
 
+fn write_events(out: &mut Writer, events: &[(Hybrid, EventId)]) {
+    out.length(events.len());
+    for (time, event) in events {
+        time.encode(out);
+        event.encode(out);
+    }
+}
+
+fn read_events(input: &mut Reader<'_>) -> Result<Vec<(Hybrid, EventId)>, DecodeError> {
+    let count = input.length(LIST_MAX, "events")?;
+    (0..count)
+        .map(|_| Ok((Hybrid::decode(input)?, EventId::decode(input)?)))
+        .collect()
+}
+
 impl Canonical for Facts {
     fn encode(&self, out: &mut Writer) {
         self.id.encode(out);
@@ -184,11 +203,8 @@ impl Canonical for Facts {
         self.epoch.encode(out);
         out.u64(self.bytes);
         self.sidecar.encode(out);
-        out.length(self.events.len());
-        for (time, event) in &self.events {
-            time.encode(out);
-            event.encode(out);
-        }
+        write_events(out, &self.events);
+        write_events(out, &self.sidecar_events);
         out.list(&self.heads);
         out.list(&self.writers);
         self.screening.encode(out);
@@ -213,12 +229,8 @@ impl Canonical for Facts {
             epoch: Epoch::decode(input)?,
             bytes: input.u64("bytes")?,
             sidecar: Sidecar::decode(input)?,
-            events: {
-                let count = input.length(LIST_MAX, "events")?;
-                (0..count)
-                    .map(|_| Ok((Hybrid::decode(input)?, EventId::decode(input)?)))
-                    .collect::<Result<_, _>>()?
-            },
+            events: read_events(input)?,
+            sidecar_events: read_events(input)?,
             heads: input.list(LIST_MAX, "heads")?,
             writers: input.list(LIST_MAX, "writers")?,
             screening: Screening::decode(input)?,
@@ -297,6 +309,7 @@ impl Canonical for Invite {
         out.option(self.petname.as_ref(), |out, name| out.text(name));
         out.option(self.used_by.as_ref(), |out, person| person.encode(out));
         out.option(self.offer.as_ref(), |out, offer| out.text(offer));
+        out.bool(self.is_device);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
@@ -305,6 +318,7 @@ impl Canonical for Invite {
             petname: read_option_text(input, "petname")?,
             used_by: input.option("used by", PersonId::decode)?,
             offer: read_option_text(input, "offer")?,
+            is_device: input.bool("is device")?,
         })
     }
 }

@@ -12,7 +12,8 @@
 //! Invariant: what [`Store::transact`] returned from is durable; what it failed on left no trace.
 
 mod ledger;
-mod open;
+pub(crate) mod open;
+pub mod own;
 pub mod preview;
 pub mod query;
 mod rebuild;
@@ -31,7 +32,7 @@ use crate::tx::Tx;
 use crdt::codec::DecodeError;
 use crdt::event::{Event, Signed};
 use crdt::id::{EventId, MemoryId};
-use crdt::identity::{DeviceCertificate, DeviceKey};
+use crdt::identity::{DeviceCertificate, DeviceKey, PersonKey};
 use crdt::memory::Content;
 use crdt::time::Timestamp;
 use state::State;
@@ -72,6 +73,8 @@ pub struct Owner {
     pub certificate: DeviceCertificate,
     /// The device's keys.
     pub device: DeviceKey,
+    /// The root key of the person, on the devices that keep it.
+    pub root: Option<PersonKey>,
 }
 
 /// Everything a node keeps.

@@ -15,12 +15,16 @@ mod approve;
 mod circle;
 mod disclose;
 mod edit;
+mod keyring;
+mod keys;
 mod late;
 mod lease;
+mod own;
 mod peers;
 mod policy;
 mod project;
 mod quota;
+mod retire;
 mod share;
 mod take;
 mod tray;
@@ -30,23 +34,26 @@ pub use append::AppendError;
 pub use circle::Followed;
 pub use disclose::{DisclosedMemory, Disclosure};
 pub use edit::{EditOutcome, MemoryEdit, WriteError};
+pub use keyring::EnrolError;
 pub use peers::TicketUse;
 pub use policy::ReleaseError;
 pub use quota::OVER_QUOTA;
+pub use retire::RetireError;
 pub use share::ShareError;
 pub use take::Taken;
 pub use tray::{Merged, TrayError};
 
 use crate::kv::sealed::OpaqueKey;
-use crate::kv::{Batch, Durability, Keyspace, Kv, KvError, Scan};
+use crate::kv::{Batch, Durability, Keyspace, Kv, KvError};
 use crate::late::Late;
 use crate::layout::{self, meta};
 use crate::records::{Facts, Invite, Peer};
 use crate::screen::Screen;
+use crate::store::own::Own;
 use crate::store::state::texts::Texts;
 use crate::store::state::{Consent, State, source_key};
 use crate::store::{Owner, StoreError};
-use crdt::envelope::{ContentKey, Epoch};
+use crdt::envelope::Epoch;
 use crdt::grant::authority::Authority;
 use crdt::id::{GrantId, MemoryId, PersonId};
 use crdt::memory::Content;
@@ -77,6 +84,8 @@ pub struct Tx<'a> {
     moved: BTreeMap<GrantId, BTreeMap<MemoryId, bool>>,
     /// Memories whose purge is among the events that are being taken in.
     doomed: BTreeSet<MemoryId>,
+    /// Peers of whom something changed that the other own devices should know.
+    met: BTreeSet<PersonId>,
     /// A failure of the engine inside a question that cannot return one.
     failure: RefCell<Option<KvError>>,
     is_committed: bool,
@@ -91,12 +100,12 @@ impl std::fmt::Debug for Tx<'_> {
 }
 
 /// Authority, consent, and the policy in force.
-type SavedAuthority = (Authority, BTreeMap<PersonId, Consent>, Arc<dyn Screen>);
+type SavedAuthority = (Authority, BTreeMap<PersonId, Consent>, Arc<dyn Screen>, Own);
 
 /// What to put back if the transaction fails.
 #[derive(Debug, Default)]
 struct Saved {
-    scalars: (u64, Hybrid, u32, Timestamp),
+    scalars: (u64, Hybrid, u32, u32, Timestamp),
     authority: Option<SavedAuthority>,
     peers: Option<BTreeMap<PersonId, Peer>>,
     invites: Option<Vec<Invite>>,
@@ -121,7 +130,13 @@ impl<'a> Tx<'a> {
         owner: &'a Owner,
         now: Timestamp,
     ) -> Self {
-        let scalars = (state.head, state.clock, state.rotation, state.wall);
+        let scalars = (
+            state.head,
+            state.clock,
+            state.rotation,
+            state.floor,
+            state.wall,
+        );
         Self {
             state,
             kv,
@@ -137,6 +152,7 @@ impl<'a> Tx<'a> {
             touched: BTreeMap::new(),
             moved: BTreeMap::new(),
             doomed: BTreeSet::new(),
+            met: BTreeSet::new(),
             failure: RefCell::new(None),
             is_committed: false,
             is_replaying: false,
@@ -147,6 +163,10 @@ impl<'a> Tx<'a> {
     pub fn state(&self) -> &State {
         self.state
     }
+    /// Returns whose store it is.
+    pub fn owner(&self) -> &Owner {
+        self.owner
+    }
     /// Returns the time of the transaction.
     pub fn now(&self) -> Timestamp {
         self.now
@@ -154,6 +174,7 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn commit(mut self, durability: Durability) -> Result<Done, StoreError> {
         self.follow_moves()?;
+        self.follow_peers()?;
         if !self.batch.is_empty() && self.now > self.state.wall.plus_ms(WALL_STEP_MS) {
             self.note_wall();
         }
@@ -216,72 +237,9 @@ impl<'a> Tx<'a> {
     pub(crate) fn memory_key(&self, memory: MemoryId) -> Vec<u8> {
         self.opaque.opaque(memory.as_bytes()).to_vec()
     }
-    fn content_key_row(&self, memory: MemoryId, epoch: Epoch) -> Vec<u8> {
-        [self.memory_key(memory), epoch.0.to_be_bytes().to_vec()].concat()
-    }
-    /// Returns the content key of a memory and epoch, if it is here.
-    pub(crate) fn content_key(
-        &self,
-        memory: MemoryId,
-        epoch: Epoch,
-    ) -> Result<Option<ContentKey>, StoreError> {
-        let bytes = self.get(layout::KEY, &self.content_key_row(memory, epoch))?;
-        Ok(bytes
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(ContentKey::from_bytes))
-    }
-    /// Tells whether the content key of a memory and epoch is here.
+    /// Tells whether a content key of a memory and epoch is here.
     pub fn holds_key(&self, memory: MemoryId, epoch: Epoch) -> Result<bool, StoreError> {
-        Ok(self.content_key(memory, epoch)?.is_some())
-    }
-    /// Returns the epochs of a memory whose keys are here: as many as there are, whatever numbers
-    /// the events of others name.
-    fn epochs_of(&self, memory: MemoryId) -> Result<BTreeSet<Epoch>, StoreError> {
-        let prefix = self.memory_key(memory);
-        let epoch = |row: &[u8]| {
-            let number = row.get(prefix.len()..)?.try_into().ok()?;
-            Some(Epoch(u32::from_be_bytes(number)))
-        };
-        let mut epochs = BTreeSet::new();
-        let mut scan = Scan::prefix(prefix.clone());
-        loop {
-            let page = self.kv.scan(layout::KEY, &scan)?;
-            epochs.extend(page.items.iter().filter_map(|item| epoch(&item.key)));
-            match page.items.last() {
-                Some(last) if page.more => scan.after = Some(last.key.clone()),
-                _ => break,
-            }
-        }
-        let staged = self.staged.range((layout::KEY, prefix.clone())..);
-        for ((_, row), value) in staged
-            .take_while(|((keyspace, row), _)| *keyspace == layout::KEY && row.starts_with(&prefix))
-        {
-            match (epoch(row), value) {
-                (Some(epoch), Some(_)) => epochs.insert(epoch),
-                (Some(epoch), None) => epochs.remove(&epoch),
-                (None, _) => false,
-            };
-        }
-        Ok(epochs)
-    }
-    fn put_content_key(&mut self, memory: MemoryId, epoch: Epoch, key: &ContentKey) {
-        let row = self.content_key_row(memory, epoch);
-        self.put(layout::KEY, row, key.expose().to_vec());
-    }
-    /// Returns the key under which this person's sidecars are sealed.
-    fn sidecar_key(&mut self) -> Result<ContentKey, StoreError> {
-        if let Some(bytes) = self.get(layout::META, meta::SIDECAR_KEY)?
-            && let Ok(bytes) = bytes.try_into()
-        {
-            return Ok(ContentKey::from_bytes(bytes));
-        }
-        let key = ContentKey::random(&mut Self::rng());
-        self.put(
-            layout::META,
-            meta::SIDECAR_KEY.to_vec(),
-            key.expose().to_vec(),
-        );
-        Ok(key)
+        Ok(self.epochs_of(memory)?.contains(&epoch))
     }
 
     /// Notes what the state holds of a memory before `next` takes its place.
@@ -301,10 +259,15 @@ impl<'a> Tx<'a> {
         self.saved.members.entry(memory).or_insert_with(before);
     }
     fn save_authority(&mut self) {
+        let state = &self.state;
         let before = || {
-            let screen = Arc::clone(&self.state.screen);
-            let (authority, consent) = (&self.state.authority, &self.state.consent);
-            (authority.clone(), consent.clone(), screen)
+            let (authority, consent) = (state.authority.clone(), state.consent.clone());
+            (
+                authority,
+                consent,
+                Arc::clone(&state.screen),
+                state.own.clone(),
+            )
         };
         self.saved.authority.get_or_insert_with(before);
     }
@@ -328,15 +291,17 @@ impl<'a> Tx<'a> {
 
     fn put_back(&mut self) {
         let saved = std::mem::take(&mut self.saved);
-        let (head, clock, rotation, wall) = saved.scalars;
+        let (head, clock, rotation, floor, wall) = saved.scalars;
         self.state.head = head;
         self.state.clock = clock;
         self.state.rotation = rotation;
+        self.state.floor = floor;
         self.state.wall = wall;
-        if let Some((authority, consent, screen)) = saved.authority {
+        if let Some((authority, consent, screen, own)) = saved.authority {
             self.state.screen = screen;
             self.state.authority = authority;
             self.state.consent = consent;
+            self.state.own = own;
         }
         if let Some(peers) = saved.peers {
             self.state.peers = peers;

@@ -2,6 +2,8 @@
 
 mod invite;
 
+pub(crate) use invite::picture;
+
 use super::add::standard_input;
 use crate::client::Client;
 use crate::error::CommandError;

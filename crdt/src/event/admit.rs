@@ -13,6 +13,7 @@
 use crate::codec::{Canonical as _, DecodeError};
 use crate::event::body::approval::Approval;
 use crate::event::body::circle::CircleChange;
+use crate::event::body::own::{DeviceName, Keyring, Peering, Retirement};
 use crate::event::body::policy::read_policy;
 use crate::event::body::{Answer, Keys, Offer, Receipt, Renewal, Return, Revocation, Scope, Vouch};
 use crate::event::{Event, Feed, Header, Incarnation, Kind, Signed};
@@ -79,9 +80,12 @@ pub enum Refusal {
     /// The bytes are not an event.
     #[error("the bytes are no event: {0}")]
     Malformed(#[from] DecodeError),
-    /// The device is not certified, or was retired.
+    /// The device is not certified.
     #[error("the device {0} is not certified for the person it names")]
     UnknownDevice(DeviceId),
+    /// The device was retired, and this event does not count any more.
+    #[error("the device {0} was retired before this event counted")]
+    RetiredDevice(DeviceId),
     /// The signature does not hold.
     #[error("the signature does not hold")]
     BadSignature,
@@ -125,6 +129,7 @@ impl Refusal {
         match self {
             Self::Malformed(_) => "malformed",
             Self::UnknownDevice(_) => "unknown_device",
+            Self::RetiredDevice(_) => "retired_device",
             Self::BadSignature => "bad_signature",
             Self::Known => "known",
             Self::Fork { .. } => "fork",
@@ -175,16 +180,32 @@ pub(super) fn check_author(event: &Signed<Event>, authority: &Authority) -> Resu
     if header.kind == Kind::Device {
         // The first event of a device brings its own certificate.
         let certificate = DeviceCertificate::from_bytes(&event.event().body)?;
-        return if certificate.device == header.author && certificate.person == header.person {
-            Ok(())
-        } else {
-            Err(Refusal::UnknownDevice(header.author))
-        };
+        if certificate.person != header.person {
+            return Err(Refusal::UnknownDevice(certificate.device));
+        }
+        if certificate.device == header.author {
+            return check_retired(event, authority);
+        }
     }
-    if authority.person_of(&header.author) == Some(header.person) {
-        Ok(())
+    let enrolment = authority.device(&header.author);
+    if enrolment.is_some_and(|enrolment| enrolment.certificate.person == header.person) {
+        check_retired(event, authority)
     } else {
         Err(Refusal::UnknownDevice(header.author))
+    }
+}
+
+/// Checks that an event of a retired device is one of those that count, whatever time it claims.
+fn check_retired(event: &Signed<Event>, authority: &Authority) -> Result<(), Refusal> {
+    let header = event.header();
+    let (writer, number) = (header.incarnation, header.number);
+    if authority
+        .roster()
+        .counts(&header.author, writer, event.feed(), number, event.id())
+    {
+        Ok(())
+    } else {
+        Err(Refusal::RetiredDevice(header.author))
     }
 }
 
@@ -198,9 +219,16 @@ pub(super) fn check_shape(header: &Header) -> Result<(), Refusal> {
             matches!(header.feed, Feed::Memory(_)) && !header.parents.is_empty()
         }
         Kind::Sidecar => matches!(header.feed, Feed::Sidecar(_)),
-        Kind::Device | Kind::Retirement | Kind::Circle | Kind::Approval | Kind::Policy => {
-            header.feed == Feed::Own && header.owner == header.person
+        Kind::Device | Kind::Retirement => {
+            let is_told = matches!(header.feed, Feed::Pair(other) if other != header.person);
+            (is_told || header.feed == Feed::Own) && header.owner == header.person
         }
+        Kind::Circle
+        | Kind::Approval
+        | Kind::Policy
+        | Kind::Keyring
+        | Kind::Peering
+        | Kind::DeviceName => header.feed == Feed::Own && header.owner == header.person,
         Kind::Offer
         | Kind::Acceptance
         | Kind::Decline
@@ -210,7 +238,8 @@ pub(super) fn check_shape(header: &Header) -> Result<(), Refusal> {
         | Kind::Writer
         | Kind::Renewal
         | Kind::Receipt
-        | Kind::Return => matches!(header.feed, Feed::Pair(other) if other != header.person),
+        | Kind::Return
+        | Kind::Handback => matches!(header.feed, Feed::Pair(other) if other != header.person),
     };
     if !fits {
         return Err(Refusal::NotPermitted(
@@ -328,6 +357,7 @@ fn check_consent(
             let offer = Offer::from_bytes(body)?;
             return check_offer(header, &offer, other, authority);
         }
+        Kind::Device | Kind::Retirement => return check_own(event),
         Kind::Writer => {
             Vouch::from_bytes(body)?;
             return if header.owner == header.person {
@@ -344,6 +374,7 @@ fn check_consent(
         Kind::Revocation => (Revocation::from_bytes(body)?.grant, true),
         Kind::Keys => (Keys::from_bytes(body)?.grant, true),
         Kind::Renewal => (Renewal::from_bytes(body)?.grant, true),
+        Kind::Handback => (Keys::from_bytes(body)?.grant, false),
         Kind::Scope => (Scope::from_bytes(body)?.grant, true),
         _ => {
             return Err(Refusal::NotPermitted(
@@ -393,29 +424,40 @@ fn check_offer(
     }
 }
 
+/// Checks an event about the author's own devices.
 fn check_own(event: &Signed<Event>) -> Result<(), Refusal> {
+    let body = event.event().body.as_slice();
     match event.header().kind {
-        Kind::Device => Ok(()),
+        // The certificate was read with the author.
+        Kind::Device => {}
         Kind::Retirement => {
-            DeviceId::from_bytes(&event.event().body)?;
-            Ok(())
+            Retirement::from_bytes(body)?;
+        }
+        Kind::Keyring => {
+            Keyring::from_bytes(body)?;
+        }
+        Kind::Peering => {
+            Peering::from_bytes(body)?;
+        }
+        Kind::DeviceName => {
+            DeviceName::from_bytes(body)?;
         }
         Kind::Circle => {
-            CircleChange::from_bytes(&event.event().body)?;
-            Ok(())
+            CircleChange::from_bytes(body)?;
         }
         Kind::Policy => {
-            read_policy(&event.event().body)?;
-            Ok(())
+            read_policy(body)?;
         }
         Kind::Approval => {
-            Approval::from_bytes(&event.event().body)?;
-            Ok(())
+            Approval::from_bytes(body)?;
         }
-        _ => Err(Refusal::NotPermitted(
-            "this kind of event has no place in this feed",
-        )),
+        _ => {
+            return Err(Refusal::NotPermitted(
+                "this kind of event has no place in this feed",
+            ));
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

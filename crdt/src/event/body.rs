@@ -8,6 +8,7 @@ pub mod circle;
 mod receipt;
 
 pub use receipt::{Outcome, RETURN_MAX, Receipt, Return};
+pub mod own;
 pub mod policy;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer, ascending};

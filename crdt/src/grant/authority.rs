@@ -16,6 +16,7 @@ use crate::codec::{Canonical as _, DecodeError};
 use crate::event::admit::Verified;
 use crate::event::body::approval::Approval;
 use crate::event::body::circle::CircleChange;
+use crate::event::body::own::Retirement;
 use crate::event::body::policy::read_policy;
 use crate::event::body::{Answer, Keys, Offer, Receipt, Renewal, Return, Revocation, Scope, Vouch};
 use crate::event::{Event, Feed, Incarnation, Kind};
@@ -28,6 +29,7 @@ use crate::grant::policies::Policies;
 use crate::grant::{Access, Terms};
 use crate::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crate::identity::DeviceCertificate;
+use crate::identity::roster::{Enrolment, Roster};
 use crate::selector::{Facts, Selector};
 use crate::time::{Hybrid, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,8 +101,11 @@ pub struct Grant {
     cuts: BTreeMap<EventId, Cuts>,
     /// What the grantee said since: receipts and returns.
     pub aftermath: Aftermath,
-    excluded: BTreeMap<MemoryId, (u64, bool)>,
+    excluded: BTreeMap<MemoryId, (Place, bool)>,
 }
+
+/// Where a statement stands among those of all devices of a person: the last one counts.
+type Place = (Hybrid, EventId);
 
 impl Grant {
     /// Returns how far it has come, at `now` on the clock of who serves.
@@ -164,15 +169,6 @@ impl Grant {
     }
 }
 
-/// A device as it stands.
-#[derive(Debug, Clone)]
-pub struct Enrolment {
-    /// Its certificate.
-    pub certificate: DeviceCertificate,
-    /// Whether its person retired it.
-    pub retired: bool,
-}
-
 /// What a writer may still do in a memory that is not theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permit {
@@ -187,7 +183,7 @@ pub enum Permit {
 /// Who speaks for whom and who may see what, folded from events.
 #[derive(Debug, Clone, Default)]
 pub struct Authority {
-    devices: BTreeMap<DeviceId, Enrolment>,
+    roster: Roster,
     grants: BTreeMap<GrantId, Grant>,
     vouched: BTreeMap<(PersonId, DeviceId), Vouched>,
     circles: BTreeMap<String, Circle>,
@@ -203,9 +199,14 @@ impl Authority {
         let body = event.event().body.as_slice();
         self.known.note(event);
         match header.kind {
-            Kind::Device | Kind::Retirement | Kind::Circle | Kind::Approval | Kind::Policy => {
-                self.apply_own(event)?;
-            }
+            Kind::Device
+            | Kind::Retirement
+            | Kind::Circle
+            | Kind::Approval
+            | Kind::Policy
+            | Kind::Keyring
+            | Kind::Peering
+            | Kind::DeviceName => self.apply_own(event)?,
             Kind::Revocation => self.end(event, Revocation::from_bytes(body)?),
             Kind::Offer => self.offer(event.id(), event.event(), Offer::from_bytes(body)?),
             Kind::Acceptance => {
@@ -238,9 +239,12 @@ impl Authority {
                     grant.renewed = grant.renewed.max(Some(this));
                 }
             }
-            Kind::Scope => self.scope(header.number, Scope::from_bytes(body)?),
-            Kind::Writer => self.vouch(event.event(), Vouch::from_bytes(body)?),
-            Kind::Keys => {
+            Kind::Scope => self.scope((header.time, event.id()), Scope::from_bytes(body)?),
+            Kind::Writer => {
+                let said = (header.time, event.id());
+                self.vouch(header.person, said, Vouch::from_bytes(body)?);
+            }
+            Kind::Keys | Kind::Handback => {
                 Keys::from_bytes(body)?;
             }
             Kind::Root | Kind::Change | Kind::Sidecar | Kind::Purge => {}
@@ -248,13 +252,16 @@ impl Authority {
         Ok(())
     }
 
-    /// Takes in an event of a person's own feed.
+    /// Takes in an event about a person's own devices and wishes.
     fn apply_own(&mut self, event: &Verified<Event>) -> Result<(), DecodeError> {
         let header = event.header();
         let body = event.event().body.as_slice();
         match header.kind {
             Kind::Device => self.enrol(DeviceCertificate::from_bytes(body)?),
-            Kind::Retirement => self.retire(DeviceId::from_bytes(body)?, header.person),
+            Kind::Retirement => {
+                let retirement = Retirement::from_bytes(body)?;
+                self.roster.retire(event.id(), header, retirement);
+            }
             Kind::Circle => {
                 let change = CircleChange::from_bytes(body)?;
                 let circle = self.circles.entry(change.name.clone()).or_default();
@@ -269,6 +276,7 @@ impl Authority {
                 let approvals = self.approvals.entry(header.person).or_default();
                 approvals.apply(header.time, event.id(), approval);
             }
+            // What own devices tell each other about keys, peers and names is not authority.
             _ => {}
         }
         Ok(())
@@ -294,18 +302,7 @@ impl Authority {
 
     /// Learns a device from its certificate, which was checked when it was read.
     pub fn enrol(&mut self, certificate: DeviceCertificate) {
-        self.devices.entry(certificate.device).or_insert(Enrolment {
-            certificate,
-            retired: false,
-        });
-    }
-
-    fn retire(&mut self, device: DeviceId, person: PersonId) {
-        if let Some(enrolment) = self.devices.get_mut(&device)
-            && enrolment.certificate.person == person
-        {
-            enrolment.retired = true;
-        }
+        self.roster.enrol(certificate);
     }
 
     fn offer(&mut self, id: EventId, event: &Event, offer: Offer) {
@@ -362,7 +359,7 @@ impl Authority {
         }
     }
 
-    fn scope(&mut self, number: u64, scope: Scope) {
+    fn scope(&mut self, said: Place, scope: Scope) {
         let Some(grant) = self.grants.get_mut(&scope.grant) else {
             return;
         };
@@ -370,18 +367,19 @@ impl Authority {
             let entry = grant
                 .excluded
                 .entry(membership.memory)
-                .or_insert((number, membership.included));
-            if entry.0 < number {
-                *entry = (number, membership.included);
+                .or_insert((said, membership.included));
+            if entry.0 < said {
+                *entry = (said, membership.included);
             }
         }
     }
 
-    fn vouch(&mut self, event: &Event, vouch: Vouch) {
-        let key = (event.header.person, vouch.certificate.device);
+    fn vouch(&mut self, by: PersonId, said: Place, vouch: Vouch) {
+        let key = (by, vouch.certificate.device);
         self.enrol(vouch.certificate);
         let vouched = self.vouched.entry(key).or_default();
-        vouched.say(event.header.number, vouch.cuts.as_deref());
+        // Hybrid time orders what several devices of one person say.
+        vouched.say(said.0.0, vouch.cuts.as_deref());
     }
 
     /// Returns what a person said about memories that waited for their word.
@@ -394,20 +392,24 @@ impl Authority {
     }
     /// Returns the device, if it was ever certified.
     pub fn device(&self, device: &DeviceId) -> Option<&Enrolment> {
-        self.devices.get(device)
+        self.roster.get(device)
+    }
+    /// Returns all devices that are known.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
     }
     /// Returns the person a device speaks for; none if it was retired.
     pub fn person_of(&self, device: &DeviceId) -> Option<PersonId> {
         let enrolment = self
-            .devices
+            .roster
             .get(device)
             .filter(|enrolment| !enrolment.retired)?;
         Some(enrolment.certificate.person)
     }
     /// Returns the devices that speak for a person.
     pub fn devices_of(&self, person: PersonId) -> impl Iterator<Item = &DeviceCertificate> {
-        self.devices
-            .values()
+        self.roster
+            .devices()
             .filter(move |device| !device.retired && device.certificate.person == person)
             .map(|device| &device.certificate)
     }
@@ -465,7 +467,7 @@ impl Authority {
                 && grant.terms.access == Access::Write
         });
         let is_theirs = |device: &DeviceId| {
-            let device = self.devices.get(device);
+            let device = self.roster.get(device);
             device.is_some_and(|device| device.certificate.person == person)
         };
         let mut vouched = self.vouched.keys();

@@ -3,7 +3,7 @@
 //! The verbs behind `{id}:verb` are listed here, since the route matcher does not know them.
 //! It is not written by hand; `docs/openapi.json` is its snapshot.
 
-use crate::http::{circles, imports, memories, policy, sharing, sync, tray};
+use crate::http::{circles, devices, imports, memories, policy, sharing, sync, tray};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use protocol::api::problem::Problem;
@@ -24,6 +24,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         circles::share,
         circles::unshare,
         policy::release,
+        devices::retire,
         sharing::revoke,
         sharing::renew,
         sharing::replace,

@@ -10,7 +10,7 @@ use protocol::api::Page;
 use protocol::api::peers::{AcceptInvite, Invite, NewInvite, Peer, PeerPatch};
 use protocol::api::problem::ErrorCode;
 use protocol::session::Role;
-use protocol::ticket::Ticket;
+use protocol::ticket::{Purpose, Ticket};
 use protocol::wire::control::RefusedBecause;
 use std::time::Duration;
 use storage::records::{Invite as Given, PeerState};
@@ -173,6 +173,7 @@ impl Services {
         let mut addresses = self.0.sync.network().listen();
         addresses.truncate(protocol::limits::ADDRESSES_MAX);
         let ticket = Ticket {
+            purpose: Purpose::Invite,
             person: owner.certificate.person,
             device: owner.device.id(),
             secret,
@@ -185,6 +186,7 @@ impl Services {
             petname: new.alias,
             used_by: None,
             offer,
+            is_device: false,
         };
         self.store().transact::<_, StoreError>(now, |tx| {
             tx.add_invite(given);
@@ -206,6 +208,12 @@ impl Services {
             Failure::new(ErrorCode::BadTicket, format!("this is no ticket: {error}"))
                 .hint("ask for the whole line that begins with brain:invite/1/")
         })?;
+        if ticket.purpose == Purpose::Device {
+            let title = "this ticket is for a new device of its maker, not for another person";
+            return Err(Failure::new(ErrorCode::BadTicket, title)
+                .hint("ask for a ticket for you:  brainctl peer invite")
+                .hint("on a new device of yours:  brainctl device join TICKET"));
+        }
         if ticket.person == self.store().owner().certificate.person {
             return Err(
                 Failure::new(ErrorCode::BadTicket, "this ticket is your own")
@@ -244,12 +252,12 @@ impl Services {
     }
 }
 
-fn expired() -> Failure {
+pub(super) fn expired() -> Failure {
     Failure::new(ErrorCode::TicketExpired, "the ticket is past its time")
         .hint("ask for a new one: brainctl peer invite")
 }
 
-fn unreachable(why: &str) -> Failure {
+pub(super) fn unreachable(why: &str) -> Failure {
     Failure::new(
         ErrorCode::PeerUnreachable,
         "the inviter's node does not answer",
@@ -258,7 +266,7 @@ fn unreachable(why: &str) -> Failure {
     .hint("is their node running, and on the same network? try again: the ticket is unused")
 }
 
-fn refused(because: RefusedBecause) -> Failure {
+pub(super) fn refused(because: RefusedBecause) -> Failure {
     match because {
         RefusedBecause::TicketUsed => {
             Failure::new(ErrorCode::TicketUsed, "someone else has used this ticket")

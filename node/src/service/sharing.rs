@@ -349,17 +349,18 @@ impl Services {
             .store()
             .consent_frontier(person)
             .into_iter()
-            .filter(|((author, _), _)| *author == mine)
+            .filter(|((author, ..), _)| *author == mine)
             .collect();
         let session = self.0.sync.session(person);
         let mut acknowledged = None;
         if let Some(handle) = session {
             let mut known = handle.known.clone();
             let all = known.wait_for(|tips| {
-                wanted.iter().all(|((author, incarnation), next)| {
+                wanted.iter().all(|((author, incarnation, feed), next)| {
                     tips.iter().any(|tip| {
                         tip.author == *author
                             && tip.incarnation == *incarnation
+                            && tip.feed == *feed
                             && tip.next >= *next
                     })
                 })

@@ -1,8 +1,7 @@
 //! Sync: how far this node and its peers are. Numbers are what is known, never what is hoped.
 
 use super::{Failure, Services};
-use crate::sync::Handle;
-use crdt::id::PersonId;
+use crate::sync::{Handle, Party};
 use crdt::identity::did::to_did;
 use protocol::api::problem::ErrorCode;
 use protocol::api::sync::{Missing, PeerSync, Proof, SyncStatus};
@@ -17,9 +16,10 @@ const NOW_MAX: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
 impl Services {
-    fn show_sync(&self, person: PersonId) -> PeerSync {
-        let record = self.0.sync.record(person);
-        let session = self.0.sync.session(person);
+    fn show_sync(&self, party: Party) -> PeerSync {
+        let person = party.person;
+        let record = self.0.sync.record(party);
+        let session = self.0.sync.session(party);
         let live = session
             .as_ref()
             .map(|handle| handle.status.borrow().clone());
@@ -38,9 +38,10 @@ impl Services {
             }
         };
         let (alias, last_contact) = self.store().read(|state| {
-            let peer = state.peers.get(&person);
+            let peer = state.peers.get(&person).or(state.own.contact.as_ref());
+            let name = party.device.map(|device| state.device_name(&device));
             (
-                state.petname(person),
+                name.unwrap_or_else(|| state.petname(person)),
                 peer.and_then(|peer| peer.last_contact),
             )
         });
@@ -64,16 +65,35 @@ impl Services {
     /// Tells how far all peers are.
     #[expect(clippy::unnecessary_wraps, reason = "every use case answers alike")]
     pub fn sync_status(&self) -> Result<SyncStatus, Failure> {
-        let persons: Vec<PersonId> = self.store().read(|state| {
+        let mine = self.store().owner().device.id();
+        let parties: Vec<Party> = self.store().read(|state| {
             let paired = state
                 .peers
                 .values()
                 .filter(|peer| peer.state == PeerState::Paired);
-            paired.map(|peer| peer.person).collect()
+            let own = state.own_devices().filter(|found| !found.retired);
+            let own = own.map(|found| found.certificate.device);
+            let own = own.filter(|device| *device != mine);
+            paired
+                .map(|peer| Party::from(peer.person))
+                .chain(own.map(|device| self.0.sync.party(state.me, device)))
+                .collect()
         });
         Ok(SyncStatus {
-            peers: persons.into_iter().map(|p| self.show_sync(p)).collect(),
+            peers: parties.into_iter().map(|p| self.show_sync(p)).collect(),
         })
+    }
+
+    /// Finds a peer, or an own device.
+    fn find_party(&self, name: &str) -> Result<Party, Failure> {
+        let device = self.store().read(|state| {
+            let device = state.own_device(name)?;
+            Some(self.0.sync.party(state.me, device))
+        });
+        match self.find_person(name) {
+            Ok(person) => Ok(person.into()),
+            Err(failure) => device.ok_or(failure),
+        }
     }
 
     /// Tries all peers at once and tells how far they are.
@@ -92,16 +112,16 @@ impl Services {
 
     /// Has a peer prove how far it is, right now.
     pub async fn prove(&self, name: &str) -> Result<Proof, Failure> {
-        let person = tokio::task::block_in_place(|| self.find_person(name))?;
+        let party = tokio::task::block_in_place(|| self.find_party(name))?;
         let offline = || {
             Failure::new(
                 ErrorCode::PeerUnreachable,
                 format!("{name} is not connected"),
             )
-            .because(self.0.sync.record(person).last_error.unwrap_or_default())
+            .because(self.0.sync.record(party).last_error.unwrap_or_default())
             .hint("brainctl sync now          try again")
         };
-        let handle = self.0.sync.session(person).ok_or_else(offline)?;
+        let handle = self.0.sync.session(party).ok_or_else(offline)?;
         let before = handle.status.borrow().proofs;
         if !handle.prove().await {
             return Err(offline());
@@ -109,7 +129,7 @@ impl Services {
         let proven = wait_for_proof(&handle, before).await.ok_or_else(|| {
             Failure::new(ErrorCode::Timeout, format!("{name} gave no proof in time"))
         })?;
-        let status = tokio::task::block_in_place(|| self.show_sync(person));
+        let status = tokio::task::block_in_place(|| self.show_sync(party));
         let there = proven.lacking_there.iter().map(|id| (id, "there"));
         let here = proven.lacking_here.iter().map(|id| (id, "here"));
         let missing = there

@@ -1,6 +1,6 @@
 //! The dialler: keeps a session with every paired person, with growing pauses.
 
-use super::Sync;
+use super::{Party, Sync};
 use crate::clock;
 use crdt::id::{DeviceId, PersonId};
 use protocol::session::Role;
@@ -21,7 +21,7 @@ struct Attempt {
 
 /// Dials until the node stops.
 pub async fn run(sync: Sync) {
-    let mut attempts: BTreeMap<PersonId, Attempt> = BTreeMap::new();
+    let mut attempts: BTreeMap<Party, Attempt> = BTreeMap::new();
     let mut wake = sync.0.wake.subscribe();
     let mut renewal = Instant::now();
     loop {
@@ -37,13 +37,13 @@ pub async fn run(sync: Sync) {
             renewal = Instant::now() + RENEWAL;
             renew_leases(&sync);
         }
-        for (person, devices) in absent(&sync) {
+        for (party, devices) in absent(&sync) {
             let due = attempts
-                .get(&person)
+                .get(&party)
                 .is_none_or(|attempt| attempt.next <= Instant::now());
             if due {
-                let worked = dial(&sync, person, &devices).await;
-                note(&mut attempts, person, worked);
+                let worked = dial(&sync, party, &devices).await;
+                note(&mut attempts, party, worked);
             }
         }
     }
@@ -51,7 +51,12 @@ pub async fn run(sync: Sync) {
 
 /// Renews the leases of everyone who is connected: both sides are alive and willing.
 fn renew_leases(sync: &Sync) {
-    let persons: Vec<PersonId> = sync.table().sessions.keys().copied().collect();
+    let persons: Vec<PersonId> = sync
+        .table()
+        .sessions
+        .keys()
+        .map(|(person, _)| *person)
+        .collect();
     for person in persons {
         let renewed = sync
             .0
@@ -73,24 +78,33 @@ fn renew_leases(sync: &Sync) {
 
 type Devices = Vec<(DeviceId, Vec<String>)>;
 
-/// Returns paired persons without a session.
-fn absent(sync: &Sync) -> Vec<(PersonId, Devices)> {
-    let peers: Vec<(PersonId, Devices)> = sync.0.store.read(|state| {
+/// Returns paired persons and own devices without a session, with the devices to try.
+fn absent(sync: &Sync) -> Vec<(Party, Devices)> {
+    let mine = sync.0.store.owner().device.id();
+    let all: Vec<(Party, Devices)> = sync.0.store.read(|state| {
+        let is_live = |(device, _): &&(DeviceId, Vec<String>)| !state.is_retired(device);
         let paired = state
             .peers
             .values()
             .filter(|peer| state.is_paired(peer.person));
-        paired
-            .map(|peer| (peer.person, peer.devices.clone()))
-            .collect()
+        let peers = paired.map(|peer| {
+            let devices = peer.devices.iter().filter(is_live).cloned().collect();
+            (Party::from(peer.person), devices)
+        });
+        let own = state.own.contact.iter().flat_map(|own| &own.devices);
+        let own = own.filter(is_live).filter(|(device, _)| *device != mine);
+        let own = own.map(|(device, addresses)| {
+            let party = sync.party(state.me, *device);
+            (party, vec![(*device, addresses.clone())])
+        });
+        peers.chain(own).collect()
     });
-    peers
-        .into_iter()
-        .filter(|(person, _)| sync.session(*person).is_none())
+    all.into_iter()
+        .filter(|(party, _)| sync.session(*party).is_none())
         .collect()
 }
 
-async fn dial(sync: &Sync, person: PersonId, devices: &Devices) -> bool {
+async fn dial(sync: &Sync, party: Party, devices: &Devices) -> bool {
     let mut last = "no device of theirs is known".to_owned();
     for (device, addresses) in devices {
         match sync.0.network.open(*device, addresses).await {
@@ -101,21 +115,21 @@ async fn dial(sync: &Sync, person: PersonId, devices: &Devices) -> bool {
             Err(error) => last = error.to_string(),
         }
     }
-    if sync.record(person).last_error.is_none() {
+    if sync.record(party).last_error.is_none() {
         // Said once per outage, at a level an operator sees; no names.
         tracing::info!(reason = %last, "a peer cannot be reached; trying again");
     }
-    sync.note_error(person, Some(last));
+    sync.note_error(party, Some(last));
     false
 }
 
-fn note(attempts: &mut BTreeMap<PersonId, Attempt>, person: PersonId, worked: bool) {
-    let pause = match attempts.get(&person) {
+fn note(attempts: &mut BTreeMap<Party, Attempt>, party: Party, worked: bool) {
+    let pause = match attempts.get(&party) {
         Some(attempt) if !worked => (attempt.pause * 2).min(PAUSE_MAX),
         _ => PAUSE_MIN,
     };
     attempts.insert(
-        person,
+        party,
         Attempt {
             next: Instant::now() + pause,
             pause,

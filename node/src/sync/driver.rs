@@ -7,10 +7,12 @@
 //! Reading, writing and thinking are separate: a writer task owns the sending half, so a slow
 //! peer never stops this side from reading.
 
+mod consent;
 mod witness;
 
 use super::frames::{Outgoing, read_all, write_all};
 use super::pair::{self, PairView};
+use super::welcome::Welcome;
 use super::{Command, Handle, Sync};
 use crate::clock;
 use crate::egress;
@@ -20,12 +22,12 @@ use futures::AsyncReadExt as _;
 use protocol::session::{Admission, Effect, Input, Role, Session, Status, Timer};
 use protocol::ticket::Ticket;
 use protocol::wire::content::Content;
-use protocol::wire::control::{Control, FeedTip, Hello, RefusedBecause, RefusedEvent};
+use protocol::wire::control::{Control, Enrolled, FeedTip, Hello, RefusedBecause, RefusedEvent};
 use protocol::wire::{FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use storage::tx::{OVER_QUOTA, TicketUse};
+use storage::tx::OVER_QUOTA;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -53,18 +55,20 @@ pub struct Introduction {
 pub enum Outcome {
     /// Paired.
     Paired(PersonId),
+    /// This machine is an own device of the inviter now.
+    Enrolled(Box<Enrolled>),
     /// The inviter said no.
     Refused(RefusedBecause),
     /// The stream ended before an answer.
     Broken,
 }
 
-struct Driver {
-    sync: Sync,
+pub(super) struct Driver {
+    pub(super) sync: Sync,
     session: Session,
-    role: Role,
-    device: DeviceId,
-    introduction: Option<Introduction>,
+    pub(super) role: Role,
+    pub(super) device: DeviceId,
+    pub(super) introduction: Option<Introduction>,
     peer: Option<(PersonId, u64)>,
     outbox: mpsc::Sender<Outgoing>,
     commands: mpsc::Sender<Command>,
@@ -220,8 +224,9 @@ impl Driver {
 
     fn count_out(&mut self, total: u64) {
         if let Some((person, _)) = self.peer {
+            let party = self.sync.party(person, self.device);
             self.sync
-                .count(person, 0, total.saturating_sub(self.counted_out));
+                .count(party, 0, total.saturating_sub(self.counted_out));
             self.counted_out = total;
         }
     }
@@ -231,8 +236,9 @@ impl Driver {
             return Input::Disconnected;
         };
         if let Some((person, _)) = self.peer {
+            let party = self.sync.party(person, self.device);
             self.sync
-                .count(person, frame.len() as u64 + FRAME_HEADER_BYTES as u64, 0);
+                .count(party, frame.len() as u64 + FRAME_HEADER_BYTES as u64, 0);
         }
         match Message::from_frame(&frame) {
             Ok(Message::Control(message)) => Input::Message(message),
@@ -258,6 +264,16 @@ impl Driver {
     /// Looks whether consent or the view changed.
     async fn look(&mut self) {
         let Some((person, _)) = self.peer else { return };
+        if self
+            .sync
+            .0
+            .store
+            .read(|state| state.is_retired(&self.device))
+        {
+            let goodbye = self.say_goodbye().await;
+            self.feed(goodbye).await;
+            return;
+        }
         self.look_at_consent(person).await;
         if self.status.borrow().is_open {
             let pair = self.block(|sync| pair::load(&sync.0.store, person));
@@ -309,6 +325,10 @@ impl Driver {
                 self.tell(Outcome::Refused(because));
                 None
             }
+            Effect::Enrolled(enrolled) => {
+                self.tell(Outcome::Enrolled(enrolled));
+                None
+            }
             Effect::SetTimer(timer, ms) => {
                 self.timers
                     .insert(timer, Instant::now() + Duration::from_millis(ms));
@@ -337,9 +357,10 @@ impl Driver {
         match effect {
             Effect::LoadFrontier => {
                 let feeds = self.sync.0.store.consent_frontier(person);
-                let tip = |((author, incarnation), next)| FeedTip {
+                let tip = |((author, incarnation, feed), next)| FeedTip {
                     author,
                     incarnation,
+                    feed,
                     next,
                 };
                 Some(Input::Frontier(feeds.into_iter().map(tip).collect()))
@@ -358,46 +379,6 @@ impl Driver {
             Effect::Store(content) => Some(self.store(person, &content)),
             Effect::RefusedThere(events) => self.settle_late(person, &events),
             other => self.witness(person, other),
-        }
-    }
-
-    fn load_consent(&mut self, person: PersonId, tips: &[FeedTip]) -> Input {
-        let known = tips
-            .iter()
-            .map(|tip| ((tip.author, tip.incarnation), tip.next))
-            .collect();
-        match self.block(|sync| sync.0.store.consent_beyond(person, &known)) {
-            Ok(events) => Input::ConsentFor(events),
-            Err(error) => Self::fail(&error.to_string()),
-        }
-    }
-
-    fn take_consent(&mut self, person: PersonId, events: &[Vec<u8>]) -> Input {
-        let taken = self.block(|sync| {
-            sync.0
-                .store
-                .transact(clock::now(), |tx| tx.take_consent(person, events))
-        });
-        match taken {
-            Ok(taken) => {
-                for (event, code) in &taken.refused {
-                    tracing::info!(code, "a consent event was refused");
-                    tracing::debug!(%event, "refused");
-                }
-                for grant in &taken.grants {
-                    let event = if taken.accepted.contains(grant) {
-                        "grant.accepted"
-                    } else {
-                        "request.opened"
-                    };
-                    self.sync.0.notices.send(event, Some(grant.to_string()));
-                }
-                if taken.stored > 0 {
-                    self.sync.changed();
-                }
-                Input::ConsentTaken
-            }
-            Err(error) => Self::fail(&error.to_string()),
         }
     }
 
@@ -491,7 +472,8 @@ impl Driver {
             }
         });
         tracing::warn!(why, "memories of a peer were not taken");
-        self.sync.note_error(person, Some(why));
+        let party = self.sync.party(person, self.device);
+        self.sync.note_error(party, Some(why));
     }
 
     /// The store failed: ends the session rather than say something that is not so.
@@ -524,8 +506,12 @@ impl Driver {
         let person = hello.certificate.person;
         let admitted = self.block(|_| self.is_welcome(hello));
         match admitted {
-            Ok(None) => {}
-            Ok(Some(because)) => return Admission::Refuse(because),
+            Ok(Welcome::In) => {}
+            Ok(Welcome::Enrolled(enrolled)) => {
+                self.sync.changed();
+                return Admission::Enrol(enrolled);
+            }
+            Ok(Welcome::Refused(because)) => return Admission::Refuse(because),
             Err(error) => {
                 tracing::error!(error, "the store failed during a greeting");
                 return Admission::Refuse(RefusedBecause::NotPaired);
@@ -544,81 +530,26 @@ impl Driver {
             return Admission::Refuse(RefusedBecause::NotPaired);
         };
         self.peer = Some((person, number));
-        self.sync.note_error(person, None);
+        self.sync
+            .note_error(self.sync.party(person, self.device), None);
         let did = crdt::identity::did::to_did(&person);
         self.sync.0.notices.send("peer.online", Some(did));
         self.tell(Outcome::Paired(person));
         Admission::Welcome(person)
     }
 
-    /// Returns why not, or nothing if the peer is welcome.
-    fn is_welcome(&self, hello: &Hello) -> Result<Option<RefusedBecause>, String> {
-        let store = &self.sync.0.store;
-        let person = hello.certificate.person;
-        let invited = self
-            .introduction
-            .as_ref()
-            .filter(|i| i.ticket.person == person);
-        let (known, paired) =
-            store.read(|state| (state.peers.contains_key(&person), state.is_paired(person)));
-        if person == store.owner().certificate.person || (known && !paired) {
-            return Ok(Some(RefusedBecause::NotPaired));
-        }
-        let result = store.transact::<_, storage::store::StoreError>(clock::now(), |tx| {
-            let mut petname =
-                invited.map(|i| i.petname.clone().unwrap_or_else(|| hello.alias.clone()));
-            if let Some(secret) = hello.ticket.filter(|_| self.role == Role::Responder) {
-                match tx.use_invite(Ticket::secret_hash(&secret), person) {
-                    TicketUse::Accepted(invite) => {
-                        petname = Some(invite.petname.unwrap_or_else(|| hello.alias.clone()));
-                    }
-                    _ if paired => {}
-                    TicketUse::Unknown => return Ok(Some(RefusedBecause::TicketUnknown)),
-                    TicketUse::Used => return Ok(Some(RefusedBecause::TicketUsed)),
-                    TicketUse::Expired => return Ok(Some(RefusedBecause::TicketExpired)),
-                }
-            }
-            if !paired && petname.is_none() {
-                return Ok(Some(RefusedBecause::NotPaired));
-            }
-            let petname = petname.unwrap_or_default();
-            tx.pair(
-                &hello.certificate,
-                &clean(&petname),
-                hello.addresses.clone(),
-            );
-            tx.note_contact(person, self.device, hello.addresses.clone());
-            Ok(None)
-        });
-        result.map_err(|error| error.to_string())
-    }
-
     fn end(&mut self) {
         self.tell(Outcome::Broken);
         if let Some((person, number)) = self.peer {
             let last = self.status.borrow().clone();
-            self.sync.deregister(person, number, last);
+            self.sync.deregister(person, self.device, number, last);
             let did = crdt::identity::did::to_did(&person);
             self.sync.0.notices.send("peer.offline", Some(did));
             if let Some(reason) = self.fault {
                 tracing::info!(reason, "a peer broke the protocol; the session ended");
-                self.sync.note_error(person, Some(reason.to_owned()));
+                let party = self.sync.party(person, self.device);
+                self.sync.note_error(party, Some(reason.to_owned()));
             }
         }
-    }
-}
-
-/// A name that a stranger gave itself, made fit to be shown.
-fn clean(name: &str) -> String {
-    let name: String = name
-        .chars()
-        .filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ' '))
-        .take(64)
-        .collect();
-    let name = name.trim();
-    if name.is_empty() {
-        "someone".to_owned()
-    } else {
-        name.to_owned()
     }
 }

@@ -125,6 +125,7 @@ mod tests {
         let owner = Owner {
             certificate,
             device,
+            root: None,
         };
         let opaque = OpaqueKey::new(&master);
         let store = {

@@ -6,7 +6,7 @@
 use super::{Effect, Phase, Role, Session, Timer};
 use crate::limits::GREETING_MS;
 use crate::reconcile::Salt;
-use crate::wire::control::{Control, Hello, RefusedBecause};
+use crate::wire::control::{Control, Enrolled, Hello, RefusedBecause};
 use crate::wire::{VERSION_MAX, VERSION_MIN};
 use crdt::id::PersonId;
 
@@ -15,6 +15,8 @@ use crdt::id::PersonId;
 pub enum Admission {
     /// It speaks for a person that is paired, or was just paired by a ticket.
     Welcome(PersonId),
+    /// It becomes one of this person's own devices, and comes back as that.
+    Enrol(Box<Enrolled>),
     /// It is not.
     Refuse(RefusedBecause),
 }
@@ -36,6 +38,23 @@ impl Session {
                 let reason = "the peer refused the greeting";
                 vec![
                     Effect::Refused(because),
+                    Effect::Close {
+                        reason,
+                        fault: false,
+                    },
+                ]
+            }
+            Control::Enrolled(enrolled) if self.role == Role::Initiator => {
+                if enrolled.host.device != self.peer
+                    || enrolled.certificate.device != self.hello.certificate.device
+                    || enrolled.certificate.person != enrolled.host.person
+                {
+                    return self.violation("the certificates are for others");
+                }
+                self.phase = Phase::Closed;
+                let reason = "this machine was made an own device";
+                vec![
+                    Effect::Enrolled(enrolled),
                     Effect::Close {
                         reason,
                         fault: false,
@@ -67,6 +86,17 @@ impl Session {
         }
         match admission {
             Admission::Refuse(because) => self.refuse(*because),
+            Admission::Enrol(enrolled) => {
+                self.phase = Phase::Closed;
+                let reason = "the machine was made an own device";
+                vec![
+                    Effect::Send(Control::Enrolled(enrolled.clone())),
+                    Effect::Close {
+                        reason,
+                        fault: false,
+                    },
+                ]
+            }
             Admission::Welcome(_) => {
                 self.phase = Phase::Consent {
                     sent: false,

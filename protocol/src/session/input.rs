@@ -4,7 +4,7 @@ use super::greeting::Admission;
 use super::status::Status;
 use crate::view::{Item, View};
 use crate::wire::content::Content;
-use crate::wire::control::{Control, FeedTip, Hello, RefusedBecause, RefusedEvent};
+use crate::wire::control::{Control, Enrolled, FeedTip, Hello, RefusedBecause, RefusedEvent};
 use crdt::hash::Hash;
 use crdt::id::EventId;
 use crdt::ledger::Checkpoint;
@@ -83,6 +83,8 @@ pub enum Effect {
     Admit(Box<Hello>),
     /// The inviter did not take the ticket, or the peer does not know us.
     Refused(RefusedBecause),
+    /// The device at the other side made this machine one of its person's own.
+    Enrolled(Box<Enrolled>),
     /// Load how far the pair's consent events are known.
     LoadFrontier,
     /// Load the pair's consent events beyond a frontier.

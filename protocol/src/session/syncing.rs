@@ -9,7 +9,7 @@ use crate::limits::{
     FRAME_EVENTS_MAX, FRUITLESS_RUNS_MAX, RECONCILE_ROUNDS_MAX, RETRY_MS, WANT_MAX, WINDOW_FRAMES,
 };
 use crate::reconcile::{Blinded, Run, unblind};
-use crate::view::{Item, Summary, View};
+use crate::view::{Item, Summary, View, given_id, membership_id};
 use crate::wire::content::Content;
 use crate::wire::control::{Control, RefusedEvent};
 use std::collections::{BTreeSet, VecDeque};
@@ -318,9 +318,13 @@ impl Session {
         let events = content.events.iter();
         let events = events.filter_map(|event| crdt::event::Signed::from_bytes(event).ok());
         let keys = content.keys.iter();
-        let ids = events
-            .map(|event| event.id().0)
-            .chain(keys.map(|key| crate::view::membership_id(key.grant, key.memory)));
+        let ids = events.map(|event| event.id().0).chain(keys.flat_map(|key| {
+            let (grant, memory) = (key.grant, key.memory);
+            [
+                membership_id(grant, memory),
+                given_id(grant, memory, key.epoch),
+            ]
+        }));
         for id in ids {
             syncing.wanted.remove(&salt.blind(&id));
             syncing.received.insert(id);

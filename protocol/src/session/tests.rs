@@ -100,6 +100,7 @@ impl Side {
                     }
                 }
                 Effect::Refused(_)
+                | Effect::Enrolled(_)
                 | Effect::PeerKnows(_)
                 | Effect::RefusedThere(_)
                 | Effect::SetTimer(..)

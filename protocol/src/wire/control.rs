@@ -57,6 +57,9 @@ pub struct FeedTip {
     pub author: DeviceId,
     /// The writer on it.
     pub incarnation: Incarnation,
+    /// The name of the feed: two persons share one for each direction, the devices of one person
+    /// all.
+    pub feed: Hash,
     /// How many of its events are known.
     pub next: u64,
 }
@@ -124,6 +127,17 @@ pub enum Control {
         /// The consistency proof.
         proof: Vec<Hash>,
     },
+    /// Makes a machine that showed a ticket one of the inviter's own devices.
+    Enrolled(Box<Enrolled>),
+}
+
+/// What a machine gets that becomes one of a person's devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled {
+    /// Its certificate, by the person's root.
+    pub certificate: DeviceCertificate,
+    /// The certificate of the device that lets it in.
+    pub host: DeviceCertificate,
 }
 
 impl Canonical for Hello {
@@ -154,12 +168,14 @@ impl Canonical for FeedTip {
     fn encode(&self, out: &mut Writer) {
         self.author.encode(out);
         out.raw(&self.incarnation.0);
+        self.feed.encode(out);
         out.u64(self.next);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             author: DeviceId::decode(input)?,
             incarnation: Incarnation(input.array("incarnation")?),
+            feed: Hash::decode(input)?,
             next: input.u64("next")?,
         })
     }
@@ -255,6 +271,11 @@ impl Canonical for Control {
                 checkpoint.encode(out);
                 out.list(proof);
             }
+            Self::Enrolled(enrolled) => {
+                out.u8(13);
+                enrolled.certificate.encode(out);
+                enrolled.host.encode(out);
+            }
         }
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -306,6 +327,10 @@ impl Canonical for Control {
                 checkpoint: Box::new(Checkpoint::decode(input)?),
                 proof: input.list(PROOF_MAX, "consistency proof")?,
             },
+            13 => Self::Enrolled(Box::new(Enrolled {
+                certificate: DeviceCertificate::decode(input)?,
+                host: DeviceCertificate::decode(input)?,
+            })),
             found => {
                 return Err(DecodeError::Unknown {
                     what: "message",

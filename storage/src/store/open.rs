@@ -99,10 +99,10 @@ fn incarnation(kv: &dyn Kv) -> Result<Incarnation, StoreError> {
 }
 
 /// Takes a key and a value; tells whether to go on.
-pub(super) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool, StoreError> + 'a;
+pub(crate) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool, StoreError> + 'a;
 
 /// Calls `visit` for every row of a keyspace.
-pub(super) fn each_row(
+pub(crate) fn each_row(
     kv: &dyn Kv,
     keyspace: Keyspace,
     after: Option<Vec<u8>>,
@@ -160,6 +160,8 @@ impl State {
             consent: BTreeMap::new(),
             screen: guard.compile(None),
             guard,
+            floor: 0,
+            own: super::own::Own::default(),
         }
     }
 }
@@ -173,7 +175,11 @@ pub(super) fn load_primary(store: &Store, state: &mut State) -> Result<(), Store
         for certificate in &peer.certificates {
             state.authority.enrol(certificate.clone());
         }
-        state.peers.insert(peer.person, peer);
+        if peer.person == state.me {
+            state.own.contact = Some(peer);
+        } else {
+            state.peers.insert(peer.person, peer);
+        }
     })?;
     each::<Invite>(kv, layout::INVITE, &mut |invite| state.invites.push(invite))?;
     let wall = kv.get(layout::META, meta::WALL)?;
@@ -187,6 +193,10 @@ pub(super) fn load_primary(store: &Store, state: &mut State) -> Result<(), Store
     })?;
     let rotation = kv.get(layout::META, meta::ROTATION)?;
     state.rotation = rotation
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(0, u32::from_le_bytes);
+    let floor = kv.get(layout::META, meta::FLOOR)?;
+    state.floor = floor
         .and_then(|bytes| bytes.try_into().ok())
         .map_or(0, u32::from_le_bytes);
     Ok(())

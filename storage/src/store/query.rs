@@ -8,6 +8,7 @@ use crate::search::{self, Hit, SearchError, SearchRequest};
 use crate::slots::Slot;
 use crdt::event::Incarnation;
 use crdt::event::adopt::standing;
+use crdt::hash::Hash;
 use crdt::id::{DeviceId, EventId, MemoryId, PersonId};
 use crdt::time::{Hybrid, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,9 +37,11 @@ pub struct Adopted {
     /// Who built on it.
     pub adopter: PersonId,
 }
+/// A device, the writer on it, and the name of the feed it writes.
+pub type FeedWriter = (DeviceId, Incarnation, Hash);
 
 /// Consent events of a writer that a peer lacks are those from this number on.
-pub type Frontier = BTreeMap<(DeviceId, Incarnation), u64>;
+pub type Frontier = BTreeMap<FeedWriter, u64>;
 
 impl Store {
     /// Searches text and vectors.
@@ -145,14 +148,12 @@ impl Store {
         Ok(())
     }
 
-    /// Returns how far the consent events with a person are known.
+    /// Returns how far the consent events with a person are known; between devices of this
+    /// person, those with everyone.
     pub fn consent_frontier(&self, person: PersonId) -> Frontier {
         self.read(|state| {
-            state
-                .consent
-                .get(&person)
-                .map(|known| known.feeds.clone())
-                .unwrap_or_default()
+            let known = state.consent_of(person);
+            known.flat_map(|known| known.feeds.clone()).collect()
         })
     }
 
@@ -163,14 +164,11 @@ impl Store {
         known: &Frontier,
     ) -> Result<Vec<Vec<u8>>, StoreError> {
         let entries = self.read(|state| {
-            let consent = state.consent.get(&person);
-            let entries = consent
-                .into_iter()
-                .flat_map(|consent| consent.entries.iter());
+            let entries = state.consent_of(person).flat_map(|known| &known.entries);
             let lacking = entries.filter(|(_, writer, number)| {
                 known.get(writer).copied().unwrap_or_default() <= *number
             });
-            lacking.map(|(place, ..)| *place).collect::<Vec<_>>()
+            lacking.map(|(place, ..)| *place).collect::<BTreeSet<_>>()
         });
         let mut events = Vec::new();
         for place in entries {

@@ -4,6 +4,8 @@
 
 pub(crate) mod texts;
 
+use super::own::{Own, ToldKeys};
+use super::query::FeedWriter;
 use crate::late::{Late, LateWork};
 use crate::records::{Facts, Invite, Member, Peer, PeerState};
 use crate::screen::{
@@ -14,7 +16,7 @@ use crdt::envelope::Epoch;
 use crdt::event::admit::Verified;
 use crdt::event::body::approval::Subject;
 use crdt::event::body::{Cut, Outcome, Vouch};
-use crdt::event::{Event, Incarnation, Kind, Signed};
+use crdt::event::{Event, Feed, Incarnation, Kind, Signed};
 use crdt::grant::Access;
 use crdt::grant::authority::{Authority, Grant, Permit, State as GrantState, parties};
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
@@ -39,6 +41,10 @@ pub struct State {
     pub clock: Hybrid,
     /// How often something was revoked: the floor of new key epochs.
     pub rotation: u32,
+    /// The epoch below which no change is written any more: a retired device knows those keys.
+    pub(crate) floor: u32,
+    /// What the person's own devices know of each other.
+    pub own: Own,
     /// Who speaks for whom and who may do what.
     pub authority: Authority,
     /// Every memory.
@@ -92,9 +98,11 @@ pub(crate) struct Consent {
     /// Those without successors.
     pub(crate) heads: BTreeSet<EventId>,
     /// How many events of each writer are known.
-    pub(crate) feeds: BTreeMap<(DeviceId, Incarnation), u64>,
+    pub(crate) feeds: BTreeMap<FeedWriter, u64>,
     /// All of them in log order: place in the log, writer, number.
-    pub(crate) entries: Vec<(u64, (DeviceId, Incarnation), u64)>,
+    pub(crate) entries: Vec<(u64, FeedWriter, u64)>,
+    /// What devices of this person said about keys and devices.
+    pub(crate) told: ToldKeys,
     /// The writers that I vouched for to the other person.
     pub(crate) vouched: BTreeMap<DeviceId, Told>,
 }
@@ -356,6 +364,7 @@ impl State {
         }
     }
 
+    /// Tells whether someone holds the current key who may no longer receive the memory.
     /// Returns the facts without own changes that the owner does not accept; none if all count.
     fn without_late(&self, facts: &Facts) -> Option<Facts> {
         if facts.owner == self.me || self.late.mine.is_empty() {
@@ -436,6 +445,9 @@ impl State {
 
     /// Returns the epochs whose keys someone holds who may no longer receive the memory.
     pub(crate) fn needs_rotation(&self, facts: &Facts, now: Timestamp) -> bool {
+        if facts.epoch.0 < self.floor {
+            return true;
+        }
         self.members.get(&facts.id).is_some_and(|grants| {
             grants.iter().any(|(grant, epochs)| {
                 epochs.contains(&facts.epoch)
@@ -454,19 +466,27 @@ impl State {
         if let Err(error) = self.authority.apply(event) {
             tracing::error!(%error, "an admitted consent event does not read");
         }
-        let Some((one, other)) = parties(event.event()) else {
-            return;
-        };
-        let other = if one == self.me { other } else { one };
         let header = event.header();
+        let other = match parties(event.event()) {
+            Some((one, other)) if one == self.me => other,
+            Some((one, _)) => one,
+            None => self.me,
+        };
         let consent = self.consent.entry(other).or_default();
-        for parent in &header.parents {
-            consent.heads.remove(parent);
+        if header.feed == Feed::Own {
+            self.own.take(number, event);
+        } else {
+            for parent in &header.parents {
+                consent.heads.remove(parent);
+            }
+            consent.heads.insert(event.id());
         }
-        consent.heads.insert(event.id());
-        let writer = (header.author, header.incarnation);
+        let writer = (header.author, header.incarnation, header.feed.name());
         consent.feeds.insert(writer, header.number + 1);
         consent.entries.push((number, writer, header.number));
+        if header.person == self.me {
+            consent.told.take(event);
+        }
         if header.kind == Kind::Writer
             && header.person == self.me
             && let Ok(vouch) = Vouch::from_bytes(&event.event().body)
@@ -483,6 +503,15 @@ impl State {
     pub(crate) fn replay_consent(&mut self, number: u64, event: Signed<Event>) {
         self.clock = self.clock.max(event.header().time);
         self.take_consent(number, &Verified::from_own_log(event));
+    }
+
+    /// Returns the consent events with a person; with everyone for the person's own devices.
+    pub(crate) fn consent_of(&self, person: PersonId) -> impl Iterator<Item = &Consent> {
+        let all = person == self.me;
+        let known = self.consent.iter();
+        known
+            .filter(move |(other, _)| all || **other == person)
+            .map(|(_, known)| known)
     }
 
     /// Returns what I said about a writer to a person, if I did.

@@ -16,7 +16,6 @@ use crate::store::query::Frontier;
 use crate::tx::{EditOutcome, MemoryEdit, WriteError};
 use crdt::grant::{Access, Terms};
 use crdt::id::{GrantId, PersonId};
-use crdt::identity::PersonKey;
 use crdt::memory::{Edit, MemoryKind};
 use crdt::sidecar::SidecarPatch;
 
@@ -51,6 +50,7 @@ impl Bench {
         Owner {
             certificate: person.certify(&device, NOW),
             device,
+            root: None,
         }
     }
     fn open(&mut self) {

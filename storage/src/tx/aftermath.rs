@@ -213,7 +213,7 @@ impl Tx<'_> {
         for facts in memories {
             self.purge_copy(facts)?;
         }
-        self.delete(layout::SCOPE, self.scope_row(grant.id));
+        self.drop_scope_keys(grant.id)?;
         Ok(())
     }
 
@@ -257,6 +257,17 @@ impl Tx<'_> {
         }
     }
 
+    /// Tells whether its owner purged a memory; a copy that was only given back here may come again.
+    pub(super) fn is_purged_by_owner(&self, facts: &Facts) -> Result<bool, StoreError> {
+        for head in &facts.heads {
+            let event = self.logged(*head)?;
+            if event.is_some_and(|event| event.header().kind == Kind::Purge) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Reads a copy that was purged here anew from the log, now that its keys came again.
     ///
     /// What its owner purged stays purged; what does not open stays as it was.
@@ -298,6 +309,7 @@ impl Tx<'_> {
 fn with_labels(mut projected: Projected, before: &Facts) -> Projected {
     if let Projected::Memory { facts, .. } = &mut projected {
         facts.sidecar = before.sidecar.clone();
+        facts.sidecar_events.clone_from(&before.sidecar_events);
     }
     projected
 }

@@ -12,7 +12,7 @@ use crate::records::{Facts, Member};
 use crate::store::{StoreError, decode};
 use crdt::codec::Canonical as _;
 use crdt::envelope::{ContentKey, Epoch, SealedKey};
-use crdt::event::Kind;
+use crdt::event::{Feed, Kind, Signed};
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +51,7 @@ impl Tx<'_> {
     ) -> Result<Disclosure, AppendError> {
         let mut asked: BTreeMap<MemoryId, Vec<(u64, EventId, Vec<u8>)>> = BTreeMap::new();
         let mut disclosure = Disclosure::default();
+        let is_own = person == self.state.me;
         for id in events {
             let row = self.get(layout::EVENT, &self.opaque.opaque(id.as_bytes()))?;
             let number = row.as_deref().and_then(layout::number_of);
@@ -61,7 +62,9 @@ impl Tx<'_> {
                     .as_ref()
                     .and_then(|event| Some((event, event.memory()?))),
             ) {
-                (Some(number), Some((event, memory))) if event.header().kind != Kind::Sidecar => {
+                (Some(number), Some((event, memory)))
+                    if is_own || event.header().kind != Kind::Sidecar =>
+                {
                     let bytes = event.bytes().to_vec();
                     asked.entry(memory).or_default().push((number, *id, bytes));
                 }
@@ -72,6 +75,15 @@ impl Tx<'_> {
         for (grant, memory) in memberships {
             keyed.entry(*memory).or_default().insert(*grant);
             asked.entry(*memory).or_default();
+        }
+        if is_own {
+            let asked = asked.into_iter().map(|(memory, events)| {
+                let grants = keyed.remove(&memory).unwrap_or_default();
+                (memory, (events, grants))
+            });
+            let mut handed = self.disclose_own(asked.collect())?;
+            handed.withheld += disclosure.withheld;
+            return Ok(handed);
         }
         for (memory, events) in asked {
             let asked_for = keyed.remove(&memory).unwrap_or_default();
@@ -99,19 +111,7 @@ impl Tx<'_> {
             disclosure.withheld += held_back;
             return Ok(());
         };
-        let grants: Vec<GrantId> = if facts.owner == self.state.me {
-            self.state
-                .grants_over(&facts, person, self.now)
-                .map(|grant| grant.id)
-                .collect()
-        } else if facts.owner == person {
-            self.state
-                .held_under(&facts, self.now)
-                .map(|grant| grant.id)
-                .collect()
-        } else {
-            Vec::new()
-        };
+        let grants = self.grants_between(&facts, person);
         let first = if let Some(first) = grants.first().copied() {
             first
         } else if let Some(grant) = self.late_only(person, &mut events) {
@@ -123,15 +123,19 @@ impl Tx<'_> {
             disclosure.withheld += held_back;
             return Ok(());
         };
-        let keys = if facts.owner == self.state.me {
+        let is_mine = facts.owner == self.state.me;
+        if is_mine {
             for written in &facts.writers {
                 let memories = disclosure.written.entry(written.device).or_default();
                 memories.insert(memory);
             }
-            self.seal_keys(&facts, &grants, &events, asked_for)?
-        } else {
-            Vec::new()
-        };
+            self.introduce_writers(person, &facts, &events)?;
+        }
+        // An owner who asks has lost the keys, and has them back from who was given them.
+        let mut keys = Vec::new();
+        if is_mine || !asked_for.is_empty() {
+            keys = self.seal_keys(&facts, &grants, &events, asked_for)?;
+        }
         let has_key = |grant: &GrantId| keys.iter().any(|key| key.grant == *grant);
         let keyless = asked_for.iter().filter(|grant| !has_key(grant)).count();
         disclosure.withheld += u32::try_from(keyless).unwrap_or(u32::MAX);
@@ -165,6 +169,23 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Returns the grants under which a memory may go to a person, as its owner or as its reader.
+    fn grants_between(&self, facts: &Facts, person: PersonId) -> Vec<GrantId> {
+        if facts.owner == self.state.me {
+            self.state
+                .grants_over(facts, person, self.now)
+                .map(|grant| grant.id)
+                .collect()
+        } else if facts.owner == person {
+            self.state
+                .held_under(facts, self.now)
+                .map(|grant| grant.id)
+                .collect()
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Leaves the own changes that may be handed to the owner late; returns their grant.
     fn late_only(
         &mut self,
@@ -180,6 +201,23 @@ impl Tx<'_> {
         grant
     }
 
+    /// Tells a person of my devices that wrote what leaves, before it leaves.
+    fn introduce_writers(
+        &mut self,
+        person: PersonId,
+        facts: &Facts,
+        events: &[(u64, EventId, Vec<u8>)],
+    ) -> Result<(), AppendError> {
+        let read = events
+            .iter()
+            .filter_map(|(_, _, bytes)| Signed::from_bytes(bytes).ok());
+        let writers: BTreeSet<DeviceId> = read.map(|event| event.header().author).collect();
+        for writer in writers {
+            self.tell_of_writer(person, writer, Feed::Memory(facts.id))?;
+        }
+        Ok(())
+    }
+
     /// Seals the keys of the events that leave, and all keys where a membership is new.
     fn seal_keys(
         &mut self,
@@ -190,7 +228,7 @@ impl Tx<'_> {
     ) -> Result<Vec<SealedKey>, StoreError> {
         let of_events: BTreeSet<Epoch> = events
             .iter()
-            .filter_map(|(_, _, bytes)| crdt::event::Signed::from_bytes(bytes).ok())
+            .filter_map(|(_, _, bytes)| Signed::from_bytes(bytes).ok())
             .filter(|event| event.header().kind.is_sealed())
             .map(|event| event.header().epoch)
             .collect();
@@ -216,17 +254,14 @@ impl Tx<'_> {
                 of_events.clone()
             };
             for epoch in &epochs {
-                let key = match self.content_key(facts.id, *epoch)? {
+                let rng = &mut Self::rng();
+                let mut of_epoch = self.content_keys(facts.id, *epoch)?;
+                if of_epoch.is_empty() && facts.purged && is_new && *epoch == Epoch(0) {
                     // The keys are destroyed: one that opens nothing carries the membership.
-                    None if facts.purged && is_new && *epoch == Epoch(0) => {
-                        Some(ContentKey::random(&mut Self::rng()))
-                    }
-                    key => key,
-                };
-                if let Some(key) = key {
-                    let rng = &mut Self::rng();
-                    keys.push(scope.seal_key(*grant, facts.id, *epoch, &key, rng));
+                    of_epoch.push(ContentKey::random(rng));
                 }
+                let seal = |key: &ContentKey| scope.seal_key(*grant, facts.id, *epoch, key, rng);
+                keys.extend(of_epoch.iter().map(seal));
             }
             let sealed = keys
                 .iter()
@@ -255,7 +290,7 @@ impl Tx<'_> {
 
     /// Appends a ledger entry to the whole ledger and to the line of its person, and signs the
     /// new head.
-    fn record(&mut self, mut entry: Entry) -> Result<u64, StoreError> {
+    pub(super) fn record(&mut self, mut entry: Entry) -> Result<u64, StoreError> {
         let mut tree = match self.get(layout::META, meta::LEDGER_TREE)? {
             Some(bytes) => decode::<SignedTree>(layout::META.0, &bytes)?.tree,
             None => Tree::default(),
@@ -298,7 +333,7 @@ impl Tx<'_> {
     }
 }
 
-fn key_sent(key: &SealedKey) -> KeySent {
+pub(super) fn key_sent(key: &SealedKey) -> KeySent {
     KeySent {
         grant: key.grant,
         epoch: key.epoch,

@@ -88,7 +88,7 @@ impl Tx<'_> {
         };
         let event = self.seal(draft, &content.to_bytes(), &key)?;
         let memory = event.id().as_memory();
-        self.put_content_key(memory, Epoch(0), &key);
+        self.put_content_key(memory, Epoch(0), &key)?;
         self.append(event, None)?;
         self.label(memory, sidecar)?;
         Ok(memory)
@@ -175,10 +175,10 @@ impl Tx<'_> {
         if is_mine && self.state.needs_rotation(facts, self.now) {
             let epoch = Epoch(self.state.rotation.max(facts.epoch.0.saturating_add(1)));
             let key = ContentKey::random(&mut Self::rng());
-            self.put_content_key(facts.id, epoch, &key);
+            self.put_content_key(facts.id, epoch, &key)?;
             return Ok((epoch, key));
         }
-        let key = self.content_key(facts.id, facts.epoch)?;
+        let key = self.content_keys(facts.id, facts.epoch)?.pop();
         Ok((facts.epoch, key.ok_or(AppendError::NoKey)?))
     }
 
@@ -193,6 +193,7 @@ impl Tx<'_> {
             return Ok(false);
         }
         let key = self.sidecar_key()?;
+        self.keep_keyring()?;
         let draft = Draft {
             kind: Kind::Sidecar,
             owner: facts.owner,

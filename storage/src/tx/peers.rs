@@ -140,9 +140,23 @@ impl Tx<'_> {
         self.save_peers();
         self.delete(layout::PEER, self.opaque.opaque(person.as_bytes()).to_vec());
         self.state.peers.remove(&person);
+        self.met.insert(person);
     }
 
     fn put_peer(&mut self, peer: Peer) {
+        self.met.insert(peer.person);
+        self.put_peer_row(peer);
+    }
+
+    /// Notes where the other devices of this person can be reached.
+    pub(super) fn put_contact(&mut self, contact: Peer) {
+        self.save_authority();
+        let row = self.opaque.opaque(contact.person.as_bytes()).to_vec();
+        self.put(layout::PEER, row, contact.to_bytes());
+        self.state.own.contact = Some(contact);
+    }
+
+    pub(super) fn put_peer_row(&mut self, peer: Peer) {
         self.save_peers();
         let row = self.opaque.opaque(peer.person.as_bytes()).to_vec();
         self.put(layout::PEER, row, peer.to_bytes());
@@ -150,7 +164,7 @@ impl Tx<'_> {
     }
 }
 
-fn set_addresses(peer: &mut Peer, device: DeviceId, addresses: Vec<String>) {
+pub(super) fn set_addresses(peer: &mut Peer, device: DeviceId, addresses: Vec<String>) {
     if addresses.is_empty() && peer.devices.iter().any(|(known, _)| *known == device) {
         return;
     }

@@ -91,11 +91,10 @@ impl Tx<'_> {
     }
 
     pub(super) fn open(&self, memory: MemoryId, event: &Event) -> Result<Vec<u8>, AppendError> {
-        let key = self
-            .content_key(memory, event.header.epoch)?
-            .ok_or(AppendError::NoKey)?;
+        let commitment = event.header.commitment.ok_or(AppendError::NoKey)?;
+        let key = self.committed_key(memory, event.header.epoch, &commitment)?;
         event
-            .open(&key)
+            .open(&key.ok_or(AppendError::NoKey)?)
             .map_err(|error| AppendError::Unreadable(error.to_string()))
     }
 
@@ -110,11 +109,7 @@ impl Tx<'_> {
             // While the log is replayed, the key of a purged memory is gone for good.
             Err(AppendError::NoKey) if self.is_replaying => None,
             // It was destroyed before it came, and the purge comes right after it.
-            Err(AppendError::NoKey | AppendError::Unreadable(_))
-                if self.doomed.contains(&memory) =>
-            {
-                None
-            }
+            Err(AppendError::NoKey | AppendError::Unreadable(_)) if self.is_doomed(memory) => None,
             Err(error) => return Err(error),
         };
         let mut facts = Facts {
@@ -132,6 +127,7 @@ impl Tx<'_> {
             bytes: 0,
             sidecar: Sidecar::default(),
             events: vec![(header.time, event.id())],
+            sidecar_events: Vec::new(),
             heads: vec![event.id()],
             writers: Vec::new(),
             screening: Screening::default(),
@@ -176,7 +172,7 @@ impl Tx<'_> {
         };
         let (mut known, hash) = match admitted {
             // Its key was destroyed before it came, and the purge comes right after it.
-            Err(AppendError::NoKey) if self.doomed.contains(&memory) => {
+            Err(AppendError::NoKey) if self.is_doomed(memory) => {
                 facts.heads = next_heads(&facts.heads, event);
                 return Ok(Projected::Memory {
                     facts: Box::new(facts),
@@ -251,17 +247,16 @@ impl Tx<'_> {
     ) -> Result<Projected, AppendError> {
         let unreadable = |error: String| AppendError::Unreadable(error);
         let mut facts = self.facts(memory)?;
-        let bytes = self.get(layout::META, layout::meta::SIDECAR_KEY)?;
-        let key = bytes
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or(AppendError::NoKey)?;
-        let key = crdt::envelope::ContentKey::from_bytes(key);
+        let commitment = event.header().commitment.ok_or(AppendError::NoKey)?;
+        let key = self.committed_sidecar_key(&commitment)?;
+        let key = key.ok_or(AppendError::NoKey)?;
         let body = event
             .event()
             .open(&key)
             .map_err(|error| unreadable(error.to_string()))?;
         let patch = SidecarPatch::from_bytes(&body).map_err(|e| unreadable(e.to_string()))?;
         facts.sidecar.apply(event.header().time, event.id(), &patch);
+        facts.sidecar_events.push((event.header().time, event.id()));
         Ok(Projected::Memory {
             facts: Box::new(facts),
             content: None,
@@ -304,10 +299,7 @@ impl Tx<'_> {
             }
             Projected::Purged(facts) => {
                 let key = self.memory_key(facts.id);
-                for epoch in self.epochs_of(facts.id)? {
-                    let row = self.content_key_row(facts.id, epoch);
-                    self.delete(layout::KEY, row);
-                }
+                self.delete_content_keys(facts.id)?;
                 self.delete(layout::CONTENT, key.clone());
                 self.delete(layout::DOCUMENT, key);
                 self.delete(layout::VECTOR, ordered(facts.slot).to_vec());

@@ -20,8 +20,8 @@ use crdt::identity::DeviceCertificate;
 use std::collections::BTreeSet;
 use thiserror::Error;
 
-/// The generation of a scope key; a new one is made only when devices are added.
-const SCOPE_EPOCH: u32 = 1;
+/// The first generation of a scope key; the next ones come when a device is retired.
+const SCOPE_EPOCH_FIRST: u32 = 1;
 
 /// The reason why consent was not given, answered or withdrawn.
 #[derive(Debug, Error)]
@@ -74,6 +74,10 @@ impl Tx<'_> {
         owner: PersonId,
         body: Vec<u8>,
     ) -> Result<Verified<Event>, AppendError> {
+        if kind != Kind::Device {
+            // The feed of a device begins with its certificate.
+            self.introduce(other, self.owner.device.id())?;
+        }
         let draft = self.consent_draft(kind, other, owner);
         self.write_plain(draft, body)
     }
@@ -129,52 +133,19 @@ impl Tx<'_> {
         let offer = self.write_consent(Kind::Offer, grantee, me, body)?;
         let grant = offer.id().as_grant();
         let key = ScopeKey::random(&mut Self::rng());
-        let mut wraps = Vec::new();
+        self.put_scope_key(grant, SCOPE_EPOCH_FIRST, &key);
         let devices: Vec<_> = self.state.authority.devices_of(grantee).cloned().collect();
-        for certificate in devices {
-            let wrap = certificate.kem.wrap_key(
-                certificate.device,
-                grant,
-                SCOPE_EPOCH,
-                &key,
-                &mut Self::rng(),
-            );
-            wraps.push(wrap.map_err(|error| AppendError::Unreadable(error.to_string()))?);
-        }
-        self.put_scope_key(grant, &key);
-        if let Some(found) = self
-            .state
-            .authority
-            .grant(grant)
-            .filter(|g| g.holds_additions())
-        {
-            let looked_at = self.state.additions(found, self.now);
+        let found = self.grant(grant)?;
+        if found.holds_additions() {
+            let looked_at = self.state.additions(&found, self.now);
             self.approve(&Subject::Addition { grant }, &looked_at, true)?;
         }
-        let body = Keys {
-            grant,
-            epoch: SCOPE_EPOCH,
-            wraps,
-        }
-        .to_bytes();
-        self.write_consent(Kind::Keys, grantee, me, body)?;
+        let key = (SCOPE_EPOCH_FIRST, &key);
+        self.wrap_scope_key(Kind::Keys, grantee, &found, key, &devices)?;
+        self.keep_keyring()?;
         Ok(grant)
     }
 
-    pub(super) fn scope_row(&self, grant: GrantId) -> Vec<u8> {
-        let row = self.opaque.opaque(grant.as_bytes());
-        [row.as_slice(), &SCOPE_EPOCH.to_be_bytes()].concat()
-    }
-    fn put_scope_key(&mut self, grant: GrantId, key: &ScopeKey) {
-        self.put(layout::SCOPE, self.scope_row(grant), key.expose().to_vec());
-    }
-    /// Returns the scope key of a grant, if it is here.
-    pub(super) fn scope_key(&self, grant: GrantId) -> Result<Option<ScopeKey>, StoreError> {
-        let bytes = self.get(layout::SCOPE, &self.scope_row(grant))?;
-        Ok(bytes
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(ScopeKey::from_bytes))
-    }
     /// Unwraps the scope key of a grant for this device, if the event has a wrap for it.
     pub(super) fn take_keys(&mut self, keys: &Keys) {
         let device = self.owner.device.id();
@@ -186,8 +157,8 @@ impl Tx<'_> {
                 .unwrap_key(keys.grant, keys.epoch, wrap)
                 .ok()
         });
-        if let Some(key) = key.filter(|_| keys.epoch == SCOPE_EPOCH) {
-            self.put_scope_key(keys.grant, &key);
+        if let Some(key) = key {
+            self.put_scope_key(keys.grant, keys.epoch, &key);
         }
     }
 

@@ -9,8 +9,9 @@ use crate::store::StoreError;
 use crdt::codec::Canonical as _;
 use crdt::envelope::SealedKey;
 use crdt::event::admit::{Refusal, Verified};
+use crdt::event::body::own::{Keyring, Peering};
 use crdt::event::body::{Keys, Revocation};
-use crdt::event::{Event, Feed, Kind, Signed};
+use crdt::event::{Event, Feed, Header, Kind, Signed};
 use crdt::grant::authority::State as GrantState;
 use crdt::id::{EventId, GrantId, MemoryId, PersonId};
 use std::collections::BTreeSet;
@@ -28,7 +29,6 @@ pub struct Taken {
     pub memories: BTreeSet<MemoryId>,
     /// Changes that are in the tray.
     pub late: u32,
-    /// Grants whose state changed.
     /// Grants that were offered.
     pub grants: BTreeSet<GrantId>,
     /// Those of them that the policy accepted without asking.
@@ -43,38 +43,36 @@ impl Tx<'_> {
         events: &[Vec<u8>],
     ) -> Result<Taken, StoreError> {
         let mut taken = Taken::default();
+        let retired = self.retired_devices();
         for bytes in events {
             let Ok(event) = Signed::from_bytes(bytes) else {
                 continue;
             };
-            let (id, header) = (event.id(), event.header().clone());
-            if header.feed != Feed::Pair(self.state.me) || header.person != peer {
+            let id = event.id();
+            if !self.is_between(peer, event.header()) {
                 taken.refused.push((id, "not_of_this_pair"));
                 continue;
             }
-            let keys = match header.kind {
-                Kind::Keys => Keys::from_bytes(&event.event().body).ok(),
-                _ => None,
-            };
             match self.append(event, None) {
                 Ok(event) => {
                     taken.stored += 1;
-                    if let Some(keys) = keys {
-                        self.take_keys(&keys);
-                    }
-                    if event.header().kind == Kind::Revocation {
-                        self.follow(&event)?;
-                    }
-                    if event.header().kind == Kind::Offer {
-                        taken.grants.insert(event.id().as_grant());
-                    }
+                    let followed = self.follow_consent(&event, &mut taken);
+                    followed.map_err(|error| self.own_failure(error))?;
                 }
                 Err(AppendError::Refused(Refusal::Known)) => {}
                 Err(AppendError::Store(error)) => return Err(error),
                 Err(error) => taken.refused.push((id, error.code())),
             }
         }
-        self.accept_agreed(peer, &mut taken)?;
+        if peer != self.state.me {
+            self.accept_agreed(peer, &mut taken)?;
+        }
+        if taken.stored > 0 {
+            let followed = self.follow_retirements(&retired);
+            followed.map_err(|error| self.own_failure(error))?;
+            let kept = self.keep_keyring();
+            kept.map_err(|error| self.own_failure(error))?;
+        }
         Ok(taken)
     }
 
@@ -101,6 +99,67 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Says why an event of one's own, which follows from what came, could not be written.
+    fn own_failure(&self, error: AppendError) -> StoreError {
+        match error {
+            AppendError::Store(error) => error,
+            other => StoreError::Replay(self.state.head, other.to_string()),
+        }
+    }
+
+    /// Tells whether a peer may bring a consent event: one between the two of us, whichever of
+    /// our devices wrote it; a device of this person brings those with everyone, and its own.
+    fn is_between(&self, peer: PersonId, header: &Header) -> bool {
+        let me = self.state.me;
+        match header.feed {
+            Feed::Pair(other) if peer == me => header.person == me || other == me,
+            Feed::Pair(other) => {
+                (other == me && header.person == peer) || (other == peer && header.person == me)
+            }
+            Feed::Own => peer == me && header.person == me,
+            _ => false,
+        }
+    }
+
+    /// Does what a consent event asks for besides being kept.
+    fn follow_consent(
+        &mut self,
+        event: &Verified<Event>,
+        taken: &mut Taken,
+    ) -> Result<(), AppendError> {
+        let (header, body) = (event.header(), event.event().body.as_slice());
+        match header.kind {
+            Kind::Keys | Kind::Handback => {
+                if let Ok(keys) = Keys::from_bytes(body) {
+                    self.take_keys(&keys);
+                }
+            }
+            Kind::Keyring => {
+                if let Ok(keyring) = Keyring::from_bytes(body) {
+                    self.take_keyring(&keyring)?;
+                }
+            }
+            Kind::Peering => {
+                if let Ok(peering) = Peering::from_bytes(body) {
+                    self.take_peering(&peering);
+                }
+            }
+            Kind::Device if header.feed == Feed::Pair(self.state.me) => {
+                self.keep_wraps(header.person)?;
+            }
+            Kind::Revocation if header.person != self.state.me => {
+                if let Ok(body) = Revocation::from_bytes(body) {
+                    self.follow_revocation(&body)?;
+                }
+            }
+            Kind::Offer if header.person != self.state.me => {
+                taken.grants.insert(event.id().as_grant());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Takes in keys and memory events from a peer.
     ///
     /// An event is taken only if its memory is the peer's own, given under a grant, or this
@@ -111,6 +170,9 @@ impl Tx<'_> {
         events: &[Vec<u8>],
         keys: &[SealedKey],
     ) -> Result<Taken, StoreError> {
+        if peer == self.state.me {
+            return self.take_own(events, keys);
+        }
         let mut taken = Taken::default();
         let mut room = self.room(peer);
         for key in keys {
@@ -169,17 +231,6 @@ impl Tx<'_> {
         Ok(taken)
     }
 
-    /// Does what follows a revocation, in the transaction that appended it.
-    fn follow(&mut self, event: &Verified<Event>) -> Result<(), StoreError> {
-        let Ok(body) = Revocation::from_bytes(&event.event().body) else {
-            return Ok(());
-        };
-        self.follow_revocation(&body).map_err(|error| match error {
-            AppendError::Store(error) => error,
-            other => StoreError::Replay(self.state.head, other.to_string()),
-        })
-    }
-
     fn is_in_view(&self, peer: PersonId, event: &Signed<Event>) -> Result<(), &'static str> {
         let memory = match event.header().feed {
             Feed::Root => event.id().as_memory(),
@@ -187,7 +238,10 @@ impl Tx<'_> {
             Feed::Sidecar(_) | Feed::Pair(_) | Feed::Own => return Err("not_content"),
         };
         let owner = event.header().owner;
-        let is_mine = owner == self.state.me && event.header().kind != Kind::Root;
+        // A root of one's own comes back only with the key that was given for it.
+        let is_given_back = self.state.members.contains_key(&memory);
+        let is_mine =
+            owner == self.state.me && (event.header().kind != Kind::Root || is_given_back);
         let is_given = owner == peer && self.state.members.contains_key(&memory);
         if is_mine || is_given {
             Ok(())
@@ -198,35 +252,24 @@ impl Tx<'_> {
 
     /// Opens a content key and keeps it; tells whether the membership is new.
     fn take_key(&mut self, peer: PersonId, sealed: &SealedKey) -> Result<bool, StoreError> {
-        let allowed = self
-            .state
-            .authority
-            .grant(sealed.grant)
-            .is_some_and(|grant| {
-                grant.owner == peer
-                    && grant.grantee == self.state.me
-                    && !grant.aftermath.has_returned(sealed.memory)
-                    && grant.state(self.now) == GrantState::Active
-            });
-        let scope = if allowed {
-            self.scope_key(sealed.grant)?
-        } else {
-            None
-        };
-        let Some(key) = scope.and_then(|scope| scope.open_key(sealed).ok()) else {
+        let Some(owner) = self.owner_under(peer, sealed) else {
             return Ok(false);
         };
-        let owner = self
-            .state
-            .memories
-            .get(&sealed.memory)
-            .map(|facts| facts.owner);
-        if owner.is_some_and(|owner| owner != peer) {
+        let scopes = self.scope_keys(sealed.grant)?;
+        let mut newest_first = scopes.into_iter().rev();
+        let Some(key) = newest_first.find_map(|(_, scope)| scope.open_key(sealed).ok()) else {
+            return Ok(false);
+        };
+        let known = self.state.memories.get(&sealed.memory).cloned();
+        if known.as_ref().is_some_and(|facts| facts.owner != owner) {
             return Ok(false);
         }
-        // The first key that came for a memory and epoch stays: events commit to it.
-        if self.content_key(sealed.memory, sealed.epoch)?.is_none() {
-            self.put_content_key(sealed.memory, sealed.epoch, &key);
+        let is_gone = match known.filter(|facts| facts.purged) {
+            Some(facts) => self.is_purged_by_owner(&facts)?,
+            None => false,
+        };
+        if !is_gone {
+            self.put_content_key(sealed.memory, sealed.epoch, &key)?;
         }
         let grants = self.state.members.get(&sealed.memory);
         let known = grants.and_then(|grants| grants.get(&sealed.grant));
@@ -242,5 +285,17 @@ impl Tx<'_> {
             });
         }
         Ok(is_new)
+    }
+
+    /// Returns whose memories a peer can bring keys of under a grant: the peer's own, or this
+    /// person's, which come back to a device that does not have them.
+    fn owner_under(&self, peer: PersonId, sealed: &SealedKey) -> Option<PersonId> {
+        let me = self.state.me;
+        let grant = self.state.authority.grant(sealed.grant)?;
+        let is_ours = (grant.owner == peer && grant.grantee == me)
+            || (grant.owner == me && grant.grantee == peer);
+        let is_open = grant.state(self.now) == GrantState::Active
+            && !grant.aftermath.has_returned(sealed.memory);
+        (is_ours && is_open).then_some(grant.owner)
     }
 }

@@ -153,7 +153,7 @@ impl End {
             Effect::LoadConsent(tips) => {
                 let known = tips
                     .iter()
-                    .map(|tip| ((tip.author, tip.incarnation), tip.next));
+                    .map(|tip| ((tip.author, tip.incarnation, tip.feed), tip.next));
                 let events = node.store().consent_beyond(self.peer, &known.collect());
                 self.handle(node, Input::ConsentFor(events.expect("consent reads")), now);
             }
@@ -196,7 +196,8 @@ impl End {
                 });
             }
             Effect::Close { reason, fault } => self.closed = Some((reason, fault)),
-            Effect::Refused(_) | Effect::PeerKnows(_) | Effect::Report(_) => {}
+            Effect::Enrolled(_) | Effect::Refused(_) | Effect::PeerKnows(_) | Effect::Report(_) => {
+            }
         }
     }
 
@@ -262,9 +263,10 @@ impl End {
 }
 
 fn tips(frontier: &Frontier) -> Vec<FeedTip> {
-    let tip = |(&(author, incarnation), &next)| FeedTip {
+    let tip = |(&(author, incarnation, feed), &next)| FeedTip {
         author,
         incarnation,
+        feed,
         next,
     };
     frontier.iter().map(tip).collect()

@@ -15,6 +15,7 @@ mod after_revocation;
 mod aftermath;
 mod bijection;
 mod consent;
+mod devices;
 mod driver;
 mod guard;
 mod guarded;

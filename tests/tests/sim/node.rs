@@ -8,7 +8,7 @@ use crdt::identity::{DeviceCertificate, DeviceKey, PersonKey};
 use crdt::memory::{Content, Edit, MemoryKind};
 use crdt::sidecar::SidecarPatch;
 use crdt::time::{Hybrid, Timestamp};
-use protocol::view::{Item, View, membership_id};
+use protocol::view::{Item, View, given_id, membership_id};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use storage::cipher::MasterKey;
@@ -33,6 +33,8 @@ pub(crate) struct Node {
     disk: MemoryDisk,
     folder: tempfile::TempDir,
     seed: [u8; 32],
+    /// The seed of the root key, if it is here.
+    root: Option<u8>,
     pub(crate) certificate: DeviceCertificate,
 }
 
@@ -66,6 +68,7 @@ impl Node {
             disk: MemoryDisk::new(),
             folder: folder(),
             seed,
+            root: Some(number.wrapping_mul(2) + 101),
             certificate,
         };
         node.open(now);
@@ -79,6 +82,7 @@ impl Node {
         let owner = Owner {
             certificate: self.certificate.clone(),
             device: DeviceKey::from_seed(&self.seed),
+            root: self.root.map(|seed| PersonKey::from_seed(&[seed; 32])),
         };
         let opaque = OpaqueKey::new(&self.master);
         let model = ("none", 4);
@@ -252,6 +256,27 @@ impl Node {
         })
     }
 
+    /// Starts a machine with keys of its own that a person certified, or with the root key.
+    pub(crate) fn of(
+        seed: u8,
+        certificate: DeviceCertificate,
+        root: Option<u8>,
+        now: Timestamp,
+    ) -> Self {
+        let mut node = Self {
+            store: None,
+            kv: None,
+            master: MasterKey::generate().expect("randomness"),
+            disk: MemoryDisk::new(),
+            folder: folder(),
+            seed: [seed; 32],
+            root,
+            certificate,
+        };
+        node.open(now);
+        node
+    }
+
     /// Lists the view that this node and a peer share.
     pub(crate) fn view(
         &self,
@@ -262,6 +287,25 @@ impl Node {
         let mut known = BTreeMap::new();
         let mut events = 0;
         self.store().read(|state| {
+            if peer == state.me {
+                state.own_view(&mut |facts, given| {
+                    let root = facts.events.first().map_or(Hybrid(0), |event| event.0);
+                    for (time, event) in facts.events.iter().chain(&facts.sidecar_events) {
+                        let (time, id) = (time.0, event.0);
+                        items.push(Item { time, id });
+                        known.insert(id, Reference::Event(*event));
+                        events += 1;
+                    }
+                    for (grant, epochs) in given {
+                        for epoch in epochs {
+                            let (time, id) = (root.0, given_id(*grant, facts.id, *epoch));
+                            items.push(Item { time, id });
+                            known.insert(id, Reference::Member(*grant, facts.id));
+                        }
+                    }
+                });
+                return;
+            }
             state.pair_view(peer, now, &mut |facts, grants| {
                 let root = facts.events.first().map_or(Hybrid(0), |event| event.0);
                 for (time, event) in &facts.events {

@@ -55,7 +55,7 @@ pub(crate) struct Between {
 
 fn key(node: &Node) -> DeviceKey {
     let opened = node::identity::open(&node.home(), &Unlock::default());
-    opened.expect("the folder is the test's own").1.device
+    opened.expect("the folder is the test's own").owner.device
 }
 
 fn addresses(node: &Node) -> Vec<String> {

@@ -42,13 +42,13 @@ struct Rows {
 
 impl Rows {
     fn open(home: &Path) -> Self {
-        let (keyring, owner) =
+        let identity =
             node::identity::open(home, &Unlock::default()).expect("the test's own folder");
         let disk = DiskStore::open(&home.join("store.redb")).expect("the node is stopped");
         Self {
-            kv: Sealed::new(Arc::new(disk), keyring.master()),
-            opaque: OpaqueKey::new(keyring.master()),
-            device: owner.device,
+            kv: Sealed::new(Arc::new(disk), identity.vault.keyring().master()),
+            opaque: OpaqueKey::new(identity.vault.keyring().master()),
+            device: identity.owner.device,
         }
     }
     fn row(&self, number: u64) -> Vec<u8> {

@@ -80,7 +80,7 @@ pub(crate) fn run(client: &Client, ui: &Ui, args: Args) -> Result<Report, Comman
 }
 
 /// Returns a QR code, light on dark as most terminals are; `None` if the ticket is too long.
-fn picture(ticket: &str) -> Option<String> {
+pub(crate) fn picture(ticket: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(ticket, EcLevel::L).ok()?;
     let mut renderer = code.render::<Dense1x2>();
     let picture = renderer

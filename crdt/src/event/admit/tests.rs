@@ -4,6 +4,7 @@ use super::*;
 use crate::codec::Writer;
 use crate::envelope::Epoch;
 use crate::event::body::approval::Subject;
+use crate::event::body::own::FeedCut;
 use crate::event::body::{Cut, Membership};
 use crate::grant::{Access, Terms};
 use crate::hash::Hash;
@@ -218,12 +219,36 @@ fn a_device_without_certificate_is_refused() {
 #[test]
 fn a_retired_device_writes_no_more() {
     let (owner, root, memory, mut log) = with_memory();
-    let mut header = owner.header(Kind::Retirement, Feed::Own);
-    header.commitment = None;
-    log.take(&owner.sign(header, owner.device.id().to_bytes()))
+    let younger = Someone {
+        person: PersonKey::from_seed(&[1; 32]),
+        device: DeviceKey::from_seed(&[77; 32]),
+    };
+    let certificate = younger.person.certify(&younger.device, Timestamp(2_000));
+    log.authority.enrol(certificate);
+    let first = younger.change(&owner, memory, &root);
+    log.take(&first).unwrap();
+    let cut = FeedCut {
+        incarnation: Incarnation([1; 16]),
+        feed: Feed::Memory(memory).name(),
+        number: 0,
+        event: first.id(),
+    };
+    let retirement = Retirement {
+        device: younger.device.id(),
+        cuts: vec![cut],
+        proof: None,
+    };
+    let header = owner.header(Kind::Retirement, Feed::Own);
+    log.take(&owner.sign(header, retirement.to_bytes()))
         .unwrap();
-    let late = owner.change(&owner, memory, &root);
-    assert_eq!(code(&mut log, &late), "unknown_device");
+    // Whatever time it claims, and whatever it opens anew.
+    let mut early = younger.header(Kind::Change, Feed::Memory(memory));
+    (early.number, early.previous) = (1, Some(first.id()));
+    (early.parents, early.time) = (vec![first.id()], Hybrid(1));
+    let late = younger.sign(early, vec![1]);
+    assert_eq!(code(&mut log, &late), "retired_device");
+    assert_eq!(code(&mut log, &younger.root(9)), "retired_device");
+    assert_eq!(code(&mut log, &first), "known");
 }
 
 #[test]
@@ -440,9 +465,11 @@ fn kinds_feeds_and_seals_belong_together() {
         base(Kind::Change, Feed::Memory(memory)),
         base(Kind::Sidecar, Feed::Memory(memory)),
         base(Kind::Purge, Feed::Pair(other)),
-        base(Kind::Retirement, Feed::Pair(other)),
         base(Kind::Approval, Feed::Pair(other)),
         base(Kind::Policy, Feed::Pair(other)),
+        base(Kind::Retirement, Feed::Memory(memory)),
+        base(Kind::Keyring, Feed::Pair(other)),
+        base(Kind::Handback, Feed::Own),
         base(Kind::Offer, Feed::Own),
         base(Kind::Offer, Feed::Pair(owner.person.id())),
     ];

@@ -19,7 +19,7 @@ fn the_document_is_the_one_in_docs() {
 }
 
 /// Every route, in order.
-const ROUTES: [&str; 64] = [
+const ROUTES: [&str; 71] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/memories/{id}",
@@ -28,6 +28,7 @@ const ROUTES: [&str; 64] = [
     "GET /readyz",
     "GET /v1/circles",
     "GET /v1/circles/{name}",
+    "GET /v1/devices",
     "GET /v1/events",
     "GET /v1/grants",
     "GET /v1/grants/{id}",
@@ -52,12 +53,16 @@ const ROUTES: [&str; 64] = [
     "GET /v1/tray",
     "GET /v1/tray/{id}",
     "PATCH /v1/circles/{name}",
+    "PATCH /v1/devices/{id}",
     "PATCH /v1/memories/{id}",
     "PATCH /v1/peers/{person}",
     "POST /v1/circles",
     "POST /v1/circles/{name}:share",
     "POST /v1/circles/{name}:unshare",
     "POST /v1/clock:accept",
+    "POST /v1/devices",
+    "POST /v1/devices/{id}:retire",
+    "POST /v1/devices:join",
     "POST /v1/grant-previews",
     "POST /v1/grants",
     "POST /v1/grants/{id}:renew",
@@ -65,6 +70,8 @@ const ROUTES: [&str; 64] = [
     "POST /v1/grants/{id}:return",
     "POST /v1/grants/{id}:revoke",
     "POST /v1/held/{id}:release",
+    "POST /v1/identity:phrase",
+    "POST /v1/identity:recover",
     "POST /v1/imports",
     "POST /v1/indexes:rebuild",
     "POST /v1/invites",

@@ -57,7 +57,7 @@ impl Scene {
             .owner
             .store()
             .transact::<_, StoreError>(NOW, |tx| tx.take_consent(from, &answer));
-        assert_eq!(heard.unwrap().stored, 1);
+        assert_eq!(heard.unwrap().refused, []);
         for memory in scene.memories.clone() {
             let (to, root) = (scene.receiver.me(), [EventId(memory.0)]);
             let given = scene

@@ -98,16 +98,20 @@ pub(super) const FIELDS_PRIVATE: [&str; 5] = [
 ];
 
 /// Routes that write, but not to memories.
-pub(super) const ROUTES_ELSEWHERE: [&str; 31] = [
+pub(super) const ROUTES_ELSEWHERE: [&str; 37] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/peers/{person}",
     "PATCH /v1/circles/{name}",
+    "PATCH /v1/devices/{id}",
     "PATCH /v1/peers/{person}",
     "POST /v1/circles",
     "POST /v1/circles/{name}:share",
     "POST /v1/circles/{name}:unshare",
     "POST /v1/clock:accept",
+    "POST /v1/devices",
+    "POST /v1/devices/{id}:retire",
+    "POST /v1/devices:join",
     "POST /v1/grant-previews",
     "POST /v1/grants",
     "POST /v1/grants/{id}:renew",
@@ -115,6 +119,8 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 31] = [
     "POST /v1/grants/{id}:return",
     "POST /v1/grants/{id}:revoke",
     "POST /v1/held/{id}:release",
+    "POST /v1/identity:phrase",
+    "POST /v1/identity:recover",
     "POST /v1/indexes:rebuild",
     "POST /v1/invites",
     "POST /v1/invites:accept",
@@ -133,9 +139,10 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 31] = [
 ];
 
 /// Commands that change no memory.
-pub(super) const COMMANDS_ELSEWHERE: [&str; 18] = [
+pub(super) const COMMANDS_ELSEWHERE: [&str; 19] = [
     "circle",
     "completion",
+    "device",
     "help",
     "id",
     "index",
