@@ -151,7 +151,7 @@ impl Run {
         self.tell(&self.grantees[grantee], &self.owner);
         let grants = self.reference.grants.iter_mut();
         for grant in grants.filter(|grant| grant.grantee == grantee) {
-            grant.is_heard = grant.answer.is_some();
+            grant.heard = grant.answer;
         }
     }
 

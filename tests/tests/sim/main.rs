@@ -21,6 +21,7 @@ mod guard;
 mod guarded;
 mod leases;
 mod many_cuts;
+mod model;
 mod node;
 mod oracle;
 mod reference_view;

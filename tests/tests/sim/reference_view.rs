@@ -67,25 +67,21 @@ pub(crate) struct Memory {
 
 /// A grant, as both sides made it.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Grant {
     pub(crate) id: GrantId,
     pub(crate) grantee: usize,
     pub(crate) selector: Term,
     pub(crate) is_write: bool,
     pub(crate) expires: Option<Timestamp>,
-    /// What the grantee said, and whether the owner heard it.
+    /// What the grantee said, and what of it the owner heard.
     pub(crate) answer: Option<bool>,
-    pub(crate) is_heard: bool,
+    pub(crate) heard: Option<bool>,
     pub(crate) is_revoked: bool,
 }
 
 impl Grant {
     pub(crate) fn is_open(&self, now: Timestamp) -> bool {
-        self.answer == Some(true)
-            && self.is_heard
-            && !self.is_revoked
-            && self.expires.is_none_or(|end| now < end)
+        self.heard == Some(true) && !self.is_revoked && self.expires.is_none_or(|end| now < end)
     }
 }
 

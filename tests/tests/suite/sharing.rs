@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const MANY: usize = 500;
 /// A new memory of the view should be there within this.
 const FRESH_MAX: Duration = Duration::from_secs(2);
+/// A revocation should be durable, and told to a peer who is there, within this.
+const REVOKED_MAX: Duration = Duration::from_secs(1);
 /// How much slower than promised a busy machine may be.
 const BUSY: u32 = 3;
 
@@ -42,7 +44,9 @@ fn a_view_arrives_follows_merges_and_ends_with_its_grant() {
     assert!(!visible.contains(&hidden) && !has(bob, &hidden));
     assert_eq!(found(bob, "quetzalhidden"), BTreeSet::new());
     the_ledger_and_the_other_side_agree(&couple, one);
-    nothing_follows_a_revocation(&couple, &grant, one);
+    let took = nothing_follows_a_revocation(&couple, &grant, one);
+    println!("revoke returned in {took:?} (at most {REVOKED_MAX:?} on an idle machine)");
+    assert!(took <= REVOKED_MAX * BUSY, "{took:?}");
 }
 
 /// Both write on the same heads, so neither has seen the other's change.
@@ -128,9 +132,12 @@ fn texts(list: &Value) -> BTreeSet<String> {
 }
 
 /// A second grant is the canary: what it brings came after everything that must not come.
-fn nothing_follows_a_revocation(couple: &Couple, grant: &str, id: &str) {
+/// Returns how long the command took.
+fn nothing_follows_a_revocation(couple: &Couple, grant: &str, id: &str) -> Duration {
     let Couple { ana, bob } = couple;
+    let start = Instant::now();
     ana.brainctl(["revoke", grant, "--yes"]).ok();
+    let took = start.elapsed();
     eventually("bob acknowledged the revocation", || {
         let grants = bob.json(["share", "ls"]);
         let items = grants["items"].as_array()?;
@@ -163,4 +170,5 @@ fn nothing_follows_a_revocation(couple: &Couple, grant: &str, id: &str) {
     let after: Vec<Value> = ledger(ana).split_off(before);
     let named: BTreeSet<String> = after.iter().map(|entry| text(entry, "memory")).collect();
     assert_eq!(named, BTreeSet::from([fence]));
+    took
 }

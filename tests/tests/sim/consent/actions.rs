@@ -220,7 +220,7 @@ impl Run {
             is_write,
             expires,
             answer: None,
-            is_heard: false,
+            heard: None,
             is_revoked: false,
         });
     }
