@@ -27,7 +27,7 @@ use storage::tx::ShareError;
 const GRANT_SECONDS_DEFAULT: u64 = 90 * 86_400;
 const GRANT_SECONDS_MAX: u64 = 400 * 86_400;
 /// How long a revocation waits for the grantee's node to acknowledge it.
-const TOLD_MAX: Duration = Duration::from_secs(2);
+const TOLD_MAX: Duration = Duration::from_millis(800);
 
 /// What revoking does not do.
 const NOTICE: &str = "What was already read stays known, and a copy that was sent can be kept. \

@@ -2,23 +2,22 @@
 //!
 //! Derived from the rows at start and kept in step by transactions; never the only copy.
 
+mod ended;
 pub(crate) mod texts;
 
 use super::own::{Own, ToldKeys};
 use super::query::FeedWriter;
-use crate::late::{Late, LateWork};
+use crate::late::Late;
 use crate::records::{Facts, Invite, Member, Peer, PeerState};
-use crate::screen::{
-    Finding, Guard, OnRevoke, PeerRules, RULE_SECRET, RULE_UNSCREENED, Screen, Verdict,
-};
+use crate::screen::{Finding, Guard, PeerRules, RULE_SECRET, RULE_UNSCREENED, Screen, Verdict};
 use crdt::codec::Canonical as _;
 use crdt::envelope::Epoch;
 use crdt::event::admit::Verified;
 use crdt::event::body::approval::Subject;
-use crdt::event::body::{Cut, Outcome, Vouch};
+use crdt::event::body::{Cut, Vouch};
 use crdt::event::{Event, Feed, Incarnation, Kind, Signed};
 use crdt::grant::Access;
-use crdt::grant::authority::{Authority, Grant, Permit, State as GrantState, parties};
+use crdt::grant::authority::{Authority, Grant, State as GrantState, parties};
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crdt::memory::Status;
 use crdt::selector;
@@ -365,85 +364,6 @@ impl State {
     }
 
     /// Tells whether someone holds the current key who may no longer receive the memory.
-    /// Returns the facts without own changes that the owner does not accept; none if all count.
-    fn without_late(&self, facts: &Facts) -> Option<Facts> {
-        if facts.owner == self.me || self.late.mine.is_empty() {
-            return None;
-        }
-        let is_late = |event: &EventId| self.is_late(*event);
-        if !facts.events.iter().any(|(_, event)| is_late(event)) {
-            return None;
-        }
-        let mut facts = facts.clone();
-        facts.events.retain(|(_, event)| !is_late(event));
-        Some(facts)
-    }
-    /// Tells whether a change of mine is beyond the cut of a revocation, as things stand.
-    pub(crate) fn is_late(&self, event: EventId) -> bool {
-        let Some(mine) = self.late.mine.get(&event) else {
-            return false;
-        };
-        let delivered = self.delivered(mine.memory);
-        let writer = (self.me, mine.device, mine.incarnation);
-        let permit = self
-            .authority
-            .permit(mine.owner, writer, mine.memory, &delivered);
-        match permit {
-            Permit::Open => false,
-            Permit::UpTo(number, _) => mine.number > number,
-            Permit::Closed => true,
-        }
-    }
-    /// Returns the grants under which a memory was given.
-    pub(crate) fn delivered(&self, memory: MemoryId) -> BTreeSet<GrantId> {
-        let grants = self.members.get(&memory);
-        let grants = grants.into_iter().flat_map(BTreeMap::keys);
-        grants.copied().collect()
-    }
-    /// Counts my revocations towards a person: what was cleared under fewer is not sent.
-    pub fn revocations(&self, person: PersonId) -> usize {
-        let mine = |grant: &&Grant| grant.owner == self.me && grant.grantee == person;
-        let grants = self.authority.grants().filter(mine);
-        grants.filter(|grant| grant.revoked.is_some()).count()
-    }
-    /// Returns the late work in the tray, oldest first.
-    pub fn late_work(&self, now: Timestamp) -> Vec<LateWork> {
-        self.late.work(now)
-    }
-    /// Returns the grant that brought a memory of someone else and when it was revoked, if no
-    /// other covers the memory.
-    pub fn withdrawn<'a>(&'a self, facts: &Facts) -> Option<&'a Grant> {
-        if facts.owner == self.me {
-            return None;
-        }
-        let grants = self.members.get(&facts.id)?.keys();
-        let mut last: Option<&Grant> = None;
-        for grant in grants.filter_map(|grant| self.authority.grant(*grant)) {
-            grant.revoked.as_ref()?;
-            if last.is_none_or(|last| last.aftermath.ended() < grant.aftermath.ended()) {
-                last = Some(grant);
-            }
-        }
-        last
-    }
-    /// Tells whether a memory is listed and found here.
-    pub fn is_shown(&self, facts: &Facts) -> bool {
-        is_listed(facts) && !self.is_hidden(facts)
-    }
-    /// Tells whether a memory is hidden because it is not shared any more.
-    pub fn is_hidden(&self, facts: &Facts) -> bool {
-        self.withdrawn(facts).is_some() && self.peer_rules(facts.owner).on_revoke == OnRevoke::Hide
-    }
-    /// Tells whether the owner of a grant waits for a device of mine to say whether it purges.
-    pub fn purge_waits(&self, grant: &Grant, device: &DeviceId) -> bool {
-        let asked = grant.revoked.as_ref().is_some_and(|(_, body)| body.purge);
-        let said = grant.aftermath.receipt(device);
-        grant.grantee == self.me
-            && asked
-            && said.is_some_and(|(_, receipt)| receipt.outcome == Outcome::Waiting)
-    }
-
-    /// Returns the epochs whose keys someone holds who may no longer receive the memory.
     pub(crate) fn needs_rotation(&self, facts: &Facts, now: Timestamp) -> bool {
         if facts.epoch.0 < self.floor {
             return true;
