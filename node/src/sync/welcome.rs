@@ -36,7 +36,19 @@ impl Driver {
             let mut petname =
                 invited.map(|i| i.petname.clone().unwrap_or_else(|| hello.alias.clone()));
             if let Some(secret) = hello.ticket.filter(|_| self.role == Role::Responder) {
-                match tx.use_invite(Ticket::secret_hash(&secret), person) {
+                let secret = Ticket::secret_hash(&secret);
+                let was_used = tx
+                    .state()
+                    .invites
+                    .iter()
+                    .any(|invite| invite.secret == secret && invite.used_by.is_some());
+                let is_own = tx.state().authority.person_of(&self.device) == Some(tx.state().me);
+                match tx.use_invite(secret, person) {
+                    // Whoever lost the answer may ask again, with the machine that was enrolled;
+                    // a used ticket brings no other machine in, a retired one under a new key.
+                    TicketUse::Accepted(invite) if invite.is_device && was_used && !is_own => {
+                        return Ok(Welcome::Refused(RefusedBecause::TicketUsed));
+                    }
                     TicketUse::Accepted(invite) if invite.is_device => {
                         return enrol(tx, &hello.certificate, invite.petname);
                     }
