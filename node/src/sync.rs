@@ -11,12 +11,13 @@ mod welcome;
 
 pub use dialer::run as run_dialer;
 pub use driver::{Introduction, Outcome};
-pub(crate) use pair::load as load_pair;
 
 use crate::net::{Network, Stream};
 use crate::notices::Notices;
 use crdt::id::{DeviceId, PersonId};
-use protocol::session::{Role, Status};
+use pair::Pairs;
+use protocol::session::{Acquaintance, Role, Status};
+use protocol::view::Summary;
 use protocol::wire::control::FeedTip;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -97,6 +98,8 @@ impl From<PersonId> for Party {
 struct Table {
     sessions: BTreeMap<(PersonId, DeviceId), Handle>,
     records: BTreeMap<Party, Record>,
+    /// What the last session with a device learnt; for devices that are welcome.
+    met: BTreeMap<DeviceId, Acquaintance>,
     next: u64,
 }
 
@@ -111,6 +114,7 @@ struct Inner {
     notices: Notices,
     alias: String,
     table: Mutex<Table>,
+    pairs: Pairs,
     changes: watch::Sender<u64>,
     wake: watch::Sender<u64>,
     tasks: TaskTracker,
@@ -133,6 +137,7 @@ impl Sync {
             notices,
             alias,
             table: Mutex::default(),
+            pairs: Pairs::default(),
             changes: watch::channel(0).0,
             wake: watch::channel(0).0,
             tasks,
@@ -176,6 +181,30 @@ impl Sync {
             .get(&party.into())
             .cloned()
             .unwrap_or_default()
+    }
+    /// Returns how the view with a person stands now.
+    pub fn view(&self, person: PersonId) -> Summary {
+        let pair = self.0.pairs.with(person);
+        let mut pair = pair::lock(&pair);
+        pair.refresh(&self.0.store, crate::clock::now());
+        pair.summary()
+    }
+    /// Returns what an earlier session with a device learnt, if the device is welcome.
+    fn acquaintance(&self, device: DeviceId) -> Option<Acquaintance> {
+        let is_welcome = self.0.store.read(|state| {
+            let person = state.authority.person_of(&device);
+            person.is_some_and(|person| person == state.me || state.is_paired(person))
+        });
+        let table = self.table();
+        table.met.get(&device).filter(|_| is_welcome).cloned()
+    }
+    /// Remembers what a session learnt; nothing, if it did not get as far as greeting.
+    fn remember(&self, device: DeviceId, known: Option<Acquaintance>) {
+        let mut table = self.table();
+        match known {
+            Some(known) => table.met.insert(device, known),
+            None => table.met.remove(&device),
+        };
     }
     /// Returns the network.
     pub fn network(&self) -> &Network {

@@ -31,3 +31,6 @@ pub const GREETING_MS: u64 = 5_000;
 pub const RETRY_MS: u64 = 15_000;
 /// The most reconciliations in a row that bring nothing before the session waits.
 pub const FRUITLESS_RUNS_MAX: u32 = 2;
+/// How long a checkpoint of a line that has not grown is not shown again, in milliseconds: it also
+/// carries how the whole ledger stood, which should not be much older than this.
+pub const CHECKPOINT_FRESH_MS: u64 = 3_600_000;

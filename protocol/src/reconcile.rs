@@ -9,7 +9,7 @@
 use crate::limits::RECONCILE_BYTES_MAX;
 use crate::view::{Item, View};
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// An id as the other side sees it.
@@ -36,15 +36,34 @@ impl Salt {
     }
 }
 
+/// The items of a view by their blinded ids, as they stood when a run began.
+#[derive(Debug, Default)]
+pub struct Index(Vec<(Blinded, Item)>);
+
+impl Index {
+    /// Blinds all items of a view.
+    pub fn new(view: &View, salt: &Salt) -> Self {
+        let items = view.items().map(|item| (salt.blind(&item.id), *item));
+        let mut items: Vec<_> = items.collect();
+        items.sort_unstable();
+        Self(items)
+    }
+    /// Returns the item behind a blinded id.
+    pub fn get(&self, blinded: &Blinded) -> Option<Item> {
+        let at = self.0.binary_search_by(|(id, _)| id.cmp(blinded)).ok()?;
+        self.0.get(at).map(|(_, item)| *item)
+    }
+}
+
 /// One run of reconciliation over a view that does not change meanwhile.
 pub struct Run {
     engine: Negentropy<'static, NegentropyStorageVector>,
-    known: BTreeMap<Blinded, Item>,
+    index: Arc<Index>,
 }
 
 impl std::fmt::Debug for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Run({} items)", self.known.len())
+        write!(f, "Run({} items)", self.index.0.len())
     }
 }
 
@@ -62,19 +81,21 @@ pub struct Step {
 impl Run {
     /// Prepares a run over a view.
     pub fn new(view: &View, salt: &Salt) -> Result<Self, ReconcileError> {
-        let mut storage = NegentropyStorageVector::with_capacity(view.items().len());
-        let mut known = BTreeMap::new();
-        for item in view.items() {
-            let blinded = salt.blind(&item.id);
+        let index = Arc::new(Index::new(view, salt));
+        let mut storage = NegentropyStorageVector::with_capacity(index.0.len());
+        for (blinded, item) in &index.0 {
             storage
-                .insert(item.time, Id::from_byte_array(blinded))
+                .insert(item.time, Id::from_byte_array(*blinded))
                 .map_err(|error| invalid(&error))?;
-            known.insert(blinded, *item);
         }
         storage.seal().map_err(|error| invalid(&error))?;
         let engine = Negentropy::owned(storage, RECONCILE_BYTES_MAX as u64)
             .map_err(|error| invalid(&error))?;
-        Ok(Self { engine, known })
+        Ok(Self { engine, index })
+    }
+    /// Returns the items of the run by their blinded ids.
+    pub fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index)
     }
     /// Returns the first message of the initiator.
     pub fn initiate(&mut self) -> Result<Vec<u8>, ReconcileError> {
@@ -95,8 +116,7 @@ impl Run {
         let next = next.map_err(|error| invalid(&error))?;
         let have = have
             .iter()
-            .filter_map(|id| self.known.get(&id.to_bytes()))
-            .copied()
+            .filter_map(|id| self.index.get(&id.to_bytes()))
             .collect();
         let need = need.iter().map(|id| id.to_bytes()).collect();
         Ok(Step { have, need, next })
@@ -105,16 +125,6 @@ impl Run {
 
 fn invalid(error: &negentropy::Error) -> ReconcileError {
     ReconcileError(error.to_string())
-}
-
-/// Finds the items behind blinded ids.
-pub fn unblind(view: &View, salt: &Salt, wanted: &[Blinded]) -> Vec<Item> {
-    let wanted: std::collections::BTreeSet<&Blinded> = wanted.iter().collect();
-    view.items()
-        .iter()
-        .filter(|item| wanted.contains(&salt.blind(&item.id)))
-        .copied()
-        .collect()
 }
 
 #[cfg(test)]
@@ -146,7 +156,8 @@ mod tests {
             assert!(answer.len() <= RECONCILE_BYTES_MAX);
             let step = initiator.step(&answer).expect("a step");
             have.extend(step.have);
-            need.extend(unblind(theirs, &salt, &step.need));
+            let theirs = responder.index();
+            need.extend(step.need.iter().filter_map(|id| theirs.get(id)));
             message = step.next;
         }
         (have, need)

@@ -5,35 +5,43 @@
 //! in the daemon and in the simulator.
 //!
 //! ```text
-//! Greeting -> Consent -> Syncing (reconcile, transfer, prove, and again) -> Closed
-//!                        and beside it: witness each other's ledgers
+//! Greeting -> Consenting -> Syncing (prove, reconcile, transfer, and again) -> Closed
+//!                           and beside it: witness each other's ledgers
 //! ```
 //!
-//! Consent goes first: no content is offered or taken before both sides have exchanged the
-//! events that say who may see what. Content leaves only through [`Effect::Offer`], which the
-//! node's egress guard answers; the session cannot send it by itself.
+//! Each phase is a type of its own, in a file of its own. Consent goes first: no content is
+//! offered or taken before both sides have exchanged the events that say who may see what.
+//! Content leaves only through [`Effect::Offer`], which the node's egress guard answers; the
+//! session cannot send it by itself. The view itself stays with the driver: a session knows its
+//! summary and what came into it, and asks for a [`crate::reconcile::Run`] where sides differ.
 //!
 //! Invariant: [`Status::in_sync`] is true only while the last summaries of both sides are equal
 //! and nothing is on its way.
 
-mod consent;
+mod acquaintance;
+mod consenting;
 mod greeting;
 mod input;
+mod reconciling;
 mod status;
 mod syncing;
+mod transfer;
 mod witness;
 
+pub use acquaintance::Acquaintance;
 pub use greeting::Admission;
 pub use input::{Effect, Input, Timer};
 pub use status::Status;
 
 use crate::reconcile::Salt;
-use crate::view::View;
-use crate::wire::control::{Control, FeedTip, Hello, RefusedBecause};
+use crate::view::{Summary, View};
+use crate::wire::control::{Control, Hello, RefusedBecause};
+use crate::wire::{VERSION_BRIEF, VERSION_MIN};
+use consenting::Consenting;
 use crdt::id::DeviceId;
 use crdt::time::Timestamp;
+use greeting::Greeting;
 use status::Flow;
-use std::sync::Arc;
 use syncing::Syncing;
 use witness::Witnessing;
 
@@ -50,9 +58,9 @@ pub enum Role {
 #[derive(Debug)]
 enum Phase {
     /// Nothing is trusted.
-    Greeting,
+    Greeting(Greeting),
     /// Consent events are exchanged.
-    Consent { sent: bool, received: bool },
+    Consenting(Consenting),
     /// Content flows.
     Syncing(Box<Syncing>),
     /// Over.
@@ -66,11 +74,15 @@ pub struct Session {
     /// The device that the transport proved.
     peer: DeviceId,
     hello: Hello,
+    /// What is remembered of the peer from an earlier session, and learnt in this one.
+    known: Option<Acquaintance>,
+    has_greeted: bool,
+    /// The session version that both sides speak.
+    version: u16,
     salt: Salt,
     phase: Phase,
-    /// What the peer last said it knows of the pair's consent events.
-    their_frontier: Vec<FeedTip>,
-    view: Arc<View>,
+    /// How the view stood when the driver last said so.
+    view: Summary,
     witnessing: Witnessing,
     status: Status,
     /// The status that was last told.
@@ -84,16 +96,30 @@ impl Session {
             role,
             peer,
             hello,
+            known: None,
+            has_greeted: false,
+            version: VERSION_MIN,
             salt: Salt::new(&[0; 16], &[0; 16]),
-            phase: Phase::Greeting,
-            their_frontier: Vec::new(),
-            view: Arc::new(View::default()),
+            phase: Phase::Greeting(Greeting::default()),
+            view: View::default().summary(),
             witnessing: Witnessing::default(),
             status: Status::default(),
             reported: Status::default(),
         }
     }
 
+    /// Goes on from what an earlier session with this device learnt. Only for a device that is
+    /// welcome: a stranger must not be able to tell that it was known once.
+    #[must_use]
+    pub fn knowing(mut self, known: Option<Acquaintance>) -> Self {
+        self.known = known;
+        self
+    }
+
+    /// Returns what the next session with this device may build on; none before both greeted.
+    pub fn acquaintance(&self) -> Option<Acquaintance> {
+        self.known.clone().filter(|_| self.has_greeted)
+    }
     /// Returns how far both sides are.
     pub fn status(&self) -> &Status {
         &self.status
@@ -101,6 +127,10 @@ impl Session {
     /// Returns the device on the other side.
     pub fn peer(&self) -> DeviceId {
         self.peer
+    }
+    /// Returns the session version that both sides speak, once they greeted.
+    pub fn version(&self) -> u16 {
+        self.version
     }
     /// Tells whether the session is over.
     pub fn is_closed(&self) -> bool {
@@ -117,16 +147,17 @@ impl Session {
             Input::Admission(admission) => self.handle_admission(&admission),
             Input::Message(message) => self.handle_message(message),
             Input::Content(content) => self.handle_content(content),
-            Input::Frontier(tips) => Self::handle_own_frontier(tips),
+            Input::Frontier(tips) => self.handle_own_frontier(tips),
             Input::ConsentFor(events) => self.handle_consent_for(&events),
             Input::ConsentTaken => self.handle_consent_taken(),
-            Input::View(view) => self.handle_view(view),
+            Input::View(change) => self.handle_view(change),
+            Input::Run(run) => self.handle_run(run),
             Input::Stored { stored, refused } => self.handle_stored_here(stored, refused),
             Input::Offered { frames, withheld } => self.handle_offered(frames, withheld),
             Input::Late(items) => self.handle_late(items),
             Input::ConsentChanged => self.handle_consent_changed(),
             Input::ProveAsked => self.handle_prove_asked(),
-            Input::Held(held) => Self::handle_held(held),
+            Input::Held(held) => self.handle_held(held),
             Input::Checkpoint { checkpoint, proof } => self.handle_checkpoint(checkpoint, proof),
             Input::Fired(timer) => self.handle_timer(timer),
             Input::Disconnected => self.close("disconnected"),
@@ -141,68 +172,60 @@ impl Session {
             return self.close("the peer said goodbye");
         }
         match (&self.phase, message) {
-            (Phase::Greeting, message) => self.handle_greeting(message),
+            (Phase::Greeting(_), message) => self.handle_greeting(message),
+            (Phase::Consenting(_), Control::FrontierIs(digest)) => self.handle_frontier_is(digest),
             (_, Control::Frontier(tips)) => self.handle_their_frontier(tips),
             (_, Control::Consent { events, last }) => self.handle_consent(events, last),
-            (_, Control::Echo(held)) => self.handle_echo(held),
-            (_, Control::Checkpoint { checkpoint, proof }) => {
-                vec![Effect::TakeCheckpoint { checkpoint, proof }]
-            }
+            (_, message) if witness::is_about_ledgers(&message) => self.handle_witness(message),
             (Phase::Syncing(_), message) => self.handle_syncing(message),
-            (Phase::Consent { .. }, Control::Proof { summary, .. }) => {
-                // The peer is a step ahead; its summary is asked for again when we get there.
+            (Phase::Consenting(_), Control::Proof { summary, .. }) => {
+                // The peer is a step ahead; what it said is compared when we get there.
                 self.status.theirs = Some(summary);
                 Vec::new()
             }
-            (Phase::Consent { .. }, Control::Reconcile { .. }) => Vec::new(),
             (..) => self.violation("a message that does not belong in this phase"),
         }
     }
 
     fn handle_timer(&mut self, timer: Timer) -> Vec<Effect> {
         match (timer, &self.phase) {
-            (Timer::Greeting, Phase::Greeting) => self.close("the peer did not greet in time"),
+            (Timer::Greeting, Phase::Greeting(_)) => self.close("the peer did not greet in time"),
             (Timer::Retry, Phase::Syncing(_)) => self.retry(),
             _ => Vec::new(),
         }
     }
 
+    /// Tells whether both sides understand digests.
+    fn is_brief(&self) -> bool {
+        self.version >= VERSION_BRIEF
+    }
+
     /// Ends the session because the peer broke the protocol.
     fn violation(&mut self, what: &'static str) -> Vec<Effect> {
-        self.phase = Phase::Closed;
-        vec![Effect::Close {
-            reason: what,
-            fault: true,
-        }]
+        self.end(what, true)
     }
-
     fn close(&mut self, reason: &'static str) -> Vec<Effect> {
-        self.phase = Phase::Closed;
-        vec![Effect::Close {
-            reason,
-            fault: false,
-        }]
+        self.end(reason, false)
     }
-
-    fn refuse(&mut self, because: RefusedBecause) -> Vec<Effect> {
+    fn end(&mut self, reason: &'static str, fault: bool) -> Vec<Effect> {
         self.phase = Phase::Closed;
-        vec![
-            Effect::Send(Control::Refused(because)),
-            Effect::Close {
-                reason: "the greeting was refused",
-                fault: false,
-            },
-        ]
+        vec![Effect::Close { reason, fault }]
+    }
+    fn refuse(&mut self, because: RefusedBecause) -> Vec<Effect> {
+        let mut effects = vec![Effect::Send(Control::Refused(because))];
+        effects.extend(self.close("the greeting was refused"));
+        effects
     }
 
     /// Tells the driver when the status changed.
     fn report(&mut self, now: Timestamp) -> Vec<Effect> {
         let flow = match &self.phase {
             Phase::Syncing(syncing) if syncing.is_busy() => Flow::Busy,
-            Phase::Syncing(_) => Flow::Idle,
+            Phase::Syncing(syncing) if syncing.has_view() => Flow::Idle,
+            Phase::Syncing(_) => Flow::Busy,
             _ => Flow::Shut,
         };
-        self.status.refresh(&self.view, flow, now);
+        self.status.refresh(self.view, flow, now);
         if self.status == self.reported {
             return Vec::new();
         }

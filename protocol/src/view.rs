@@ -1,12 +1,17 @@
 //! The view of a pair: what two nodes compare.
 //!
 //! An [`Item`] is an event of a memory in the view, or the membership of a memory in a grant
-//! (which is what brings its key). Both sides list theirs, sorted; equal lists have equal
-//! fingerprints, and only equal fingerprints are called "in sync".
+//! (which is what brings its key). Both sides keep theirs as the memories change; equal sets have
+//! equal fingerprints, and only equal fingerprints are called "in sync". A fingerprint costs the
+//! same for ten items as for a million: each item that comes or goes is added or taken away.
+
+mod sum;
 
 use crdt::envelope::Epoch;
 use crdt::hash::Hash;
 use crdt::id::{EventId, GrantId, MemoryId};
+use std::collections::BTreeSet;
+use sum::Sum;
 
 /// Something that a peer can have or lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,55 +36,81 @@ pub fn given_id(grant: GrantId, memory: MemoryId, epoch: Epoch) -> [u8; 32] {
     Hash::of("second-brain 2026 v1 given key", &parts).0
 }
 
-/// All items of a pair's view as one side has them.
+/// All items of a pair's view as one side has them, kept up to date item by item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
-    items: Vec<Item>,
+    items: BTreeSet<Item>,
     events: u64,
-    fingerprint: Option<Hash>,
+    sum: Sum,
 }
 
 impl View {
-    /// Sorts the items; `events` of them are events.
-    pub fn new(mut items: Vec<Item>, events: u64) -> Self {
-        items.sort_unstable();
-        items.dedup();
-        let mut ids: Vec<&[u8; 32]> = items.iter().map(|item| &item.id).collect();
-        ids.sort_unstable();
-        let parts: Vec<&[u8]> = ids.iter().map(|id| id.as_slice()).collect();
-        let fingerprint = Some(Hash::of("second-brain 2026 v1 view", &parts));
-        Self {
-            items,
-            events,
-            fingerprint,
+    /// Collects items, of which `events` are events.
+    pub fn new(items: impl IntoIterator<Item = Item>, events: u64) -> Self {
+        let mut view = Self::default();
+        for item in items {
+            view.insert(item);
         }
+        view.events = events;
+        view
+    }
+    /// Adds an item; true if it was not here.
+    pub fn insert(&mut self, item: Item) -> bool {
+        let is_new = self.items.insert(item);
+        if is_new {
+            self.sum.add(&item.id);
+        }
+        is_new
+    }
+    /// Takes an item away; true if it was here.
+    pub fn remove(&mut self, item: &Item) -> bool {
+        let was_here = self.items.remove(item);
+        if was_here {
+            self.sum.remove(&item.id);
+        }
+        was_here
+    }
+    /// Says how many of the items are events.
+    pub fn set_events(&mut self, events: u64) {
+        self.events = events;
     }
     /// Returns the items in order of time.
-    pub fn items(&self) -> &[Item] {
-        &self.items
+    pub fn items(&self) -> impl ExactSizeIterator<Item = &Item> {
+        self.items.iter()
     }
     /// Returns what both sides compare.
     pub fn summary(&self) -> Summary {
-        let fingerprint = self
-            .fingerprint
-            .unwrap_or_else(|| Hash::of("second-brain 2026 v1 view", &[]));
+        let items = self.items.len() as u64;
         Summary {
             events: self.events,
-            items: self.items.len() as u64,
-            fingerprint,
+            items,
+            fingerprint: self.sum.digest(&items.to_le_bytes()),
         }
     }
     /// Returns the items that are here but not in `other`.
     pub fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Item> + 'a {
-        self.items
-            .iter()
-            .copied()
-            .filter(|item| other.items.binary_search(item).is_err())
+        self.items.difference(&other.items).copied()
     }
     /// Tells whether an item is here.
     pub fn holds(&self, item: &Item) -> bool {
-        self.items.binary_search(item).is_ok()
+        self.items.contains(item)
     }
+    /// Returns what a session has to know of how this view became `next`.
+    pub fn change_to(&self, next: &Self) -> Change {
+        Change {
+            summary: next.summary(),
+            new: next.without(self).collect(),
+        }
+    }
+}
+
+/// How a view stands, and what came into it since a session last heard of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The view as it stands.
+    pub summary: Summary,
+    /// Items that were not in it; what left it shows in the summary only.
+    pub new: Vec<Item>,
 }
 
 /// Counts and fingerprint of a view.
@@ -89,7 +120,7 @@ pub struct Summary {
     pub events: u64,
     /// How many items.
     pub items: u64,
-    /// The hash over all ids in ascending order.
+    /// The hash over the sum of all ids.
     pub fingerprint: Hash,
 }
 
@@ -114,9 +145,13 @@ mod tests {
         let less = View::new(vec![item(1)], 1);
         assert_ne!(one.summary().fingerprint, less.summary().fingerprint);
         assert_eq!(one.without(&less).collect::<Vec<_>>(), [item(2)]);
-        assert_eq!(
-            View::default().summary().fingerprint,
-            View::new(vec![], 0).summary().fingerprint
-        );
+        let mut more = less.clone();
+        assert!(more.insert(item(2)) && !more.insert(item(2)));
+        more.set_events(2);
+        assert_eq!(more.summary(), one.summary());
+        assert_eq!(less.change_to(&more).new, [item(2)]);
+        assert!(more.remove(&item(2)) && !more.remove(&item(2)));
+        more.set_events(1);
+        assert_eq!(more.summary(), less.summary());
     }
 }

@@ -4,6 +4,7 @@
 //! itself, and none of its variants can hold what is in a memory. [`content::Content`] carries
 //! sealed events and keys; the node's egress guard is the only one who sends it.
 
+pub mod brief;
 pub mod content;
 pub mod control;
 
@@ -15,9 +16,15 @@ pub const FRAME_HEADER_BYTES: usize = 4;
 /// The protocol on a libp2p stream.
 pub const PROTOCOL: &str = "/second-brain/session/1";
 /// The oldest session version that is understood.
-pub const VERSION_MIN: u16 = 1;
-/// The newest session version that is understood.
-pub const VERSION_MAX: u16 = 1;
+pub const VERSION_MIN: u16 = 2;
+/// The newest session version that is understood. Two sides speak the newest that both do:
+///
+/// 1. fingerprints were hashes over sorted ids; not understood any more, and said so;
+/// 2. fingerprints are sums ([`crate::view`]), everything is said in full;
+/// 3. what the other side may know already is said by its digest ([`brief`]).
+pub const VERSION_MAX: u16 = 3;
+/// From this version on, digests are understood.
+pub const VERSION_BRIEF: u16 = 3;
 
 const CONTENT_TAG: u8 = 128;
 

@@ -47,7 +47,7 @@ use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Keyspace, Kv, KvError};
 use crate::late::Late;
 use crate::layout::{self, meta};
-use crate::records::{Facts, Invite, Peer};
+use crate::records::{Facts, Invite, Peer, PeerState};
 use crate::screen::Screen;
 use crate::store::own::Own;
 use crate::store::state::texts::Texts;
@@ -107,6 +107,8 @@ type SavedAuthority = (Authority, BTreeMap<PersonId, Consent>, Arc<dyn Screen>, 
 struct Saved {
     scalars: (u64, Hybrid, u32, u32, Timestamp),
     authority: Option<SavedAuthority>,
+    /// Whether who may see what changed: that concerns every memory.
+    is_far_reaching: bool,
     peers: Option<BTreeMap<PersonId, Peer>>,
     invites: Option<Vec<Invite>>,
     texts: Option<Texts>,
@@ -183,6 +185,10 @@ impl<'a> Tx<'a> {
                 .commit(std::mem::take(&mut self.batch), durability)?;
         }
         self.is_committed = true;
+        let saved = &self.saved;
+        let everything = saved.is_far_reaching || saved.late.is_some() || self.has_other_company();
+        let memories = saved.facts.keys().chain(saved.members.keys()).copied();
+        self.state.changes.note(memories, everything);
         Ok(Done {
             touched: std::mem::take(&mut self.touched),
         })
@@ -259,6 +265,11 @@ impl<'a> Tx<'a> {
         self.saved.members.entry(memory).or_insert_with(before);
     }
     fn save_authority(&mut self) {
+        self.saved.is_far_reaching = true;
+        self.save_contact();
+    }
+    /// Saves what [`Tx::save_authority`] saves, for a change that no view depends on.
+    fn save_contact(&mut self) {
         let state = &self.state;
         let before = || {
             let (authority, consent) = (state.authority.clone(), state.consent.clone());
@@ -274,6 +285,17 @@ impl<'a> Tx<'a> {
     fn save_peers(&mut self) {
         let before = || self.state.peers.clone();
         self.saved.peers.get_or_insert_with(before);
+    }
+    /// Tells whether other persons are paired than before, or the same under other names.
+    fn has_other_company(&self) -> bool {
+        let company = |peers: &BTreeMap<PersonId, Peer>| -> Vec<(PersonId, String, PeerState)> {
+            let peers = peers.values();
+            peers
+                .map(|peer| (peer.person, peer.petname.clone(), peer.state))
+                .collect()
+        };
+        let before = self.saved.peers.as_ref();
+        before.is_some_and(|before| company(before) != company(&self.state.peers))
     }
     fn save_texts(&mut self) {
         let before = || self.state.texts.clone();

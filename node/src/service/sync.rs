@@ -25,8 +25,7 @@ impl Services {
             .map(|handle| handle.status.borrow().clone());
         let online = live.as_ref().is_some_and(|status| status.is_open);
         let status = live.filter(|status| status.is_open).unwrap_or(record.last);
-        let pair = crate::sync::load_pair(self.store(), person);
-        let mine = pair.view.summary();
+        let mine = self.0.sync.view(person);
         // The session may not have looked yet: what it proved counts for the view it proved.
         let in_sync = online && status.in_sync && status.mine == Some(mine);
         let theirs = status.theirs.map_or(0, |summary| summary.events);

@@ -11,7 +11,7 @@ mod consent;
 mod witness;
 
 use super::frames::{Outgoing, read_all, write_all};
-use super::pair::{self, PairView};
+use super::pair::{self, Pair, Seen};
 use super::welcome::Welcome;
 use super::{Command, Handle, Sync};
 use crate::clock;
@@ -19,8 +19,10 @@ use crate::egress;
 use crate::net::Stream;
 use crdt::id::{DeviceId, EventId, PersonId};
 use futures::AsyncReadExt as _;
+use protocol::reconcile::Run;
 use protocol::session::{Admission, Effect, Input, Role, Session, Status, Timer};
 use protocol::ticket::Ticket;
+use protocol::view::Change;
 use protocol::wire::content::Content;
 use protocol::wire::control::{Control, Enrolled, FeedTip, Hello, RefusedBecause, RefusedEvent};
 use protocol::wire::{FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN};
@@ -74,7 +76,8 @@ pub(super) struct Driver {
     commands: mpsc::Sender<Command>,
     status: watch::Sender<Status>,
     known: watch::Sender<Vec<FeedTip>>,
-    pair: PairView,
+    /// When this session last looked at the view.
+    seen: Option<Seen>,
     /// Consent events that the session was last told of.
     consent_seen: usize,
     /// Own late changes that this session was given to hand over.
@@ -98,8 +101,9 @@ pub(super) async fn run(
     let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
     let (written, mut bytes_out) = watch::channel(0_u64);
     let hello = hello(&sync, introduction.as_ref());
+    let known = sync.acquaintance(stream.device);
     let mut driver = Driver {
-        session: Session::new(role, stream.device, hello),
+        session: Session::new(role, stream.device, hello).knowing(known),
         device: stream.device,
         introduction,
         peer: None,
@@ -107,7 +111,7 @@ pub(super) async fn run(
         commands,
         status: watch::channel(Status::default()).0,
         known: watch::channel(Vec::new()).0,
-        pair: PairView::default(),
+        seen: None,
         consent_seen: 0,
         handed: BTreeSet::new(),
         timers: BTreeMap::new(),
@@ -276,12 +280,31 @@ impl Driver {
         }
         self.look_at_consent(person).await;
         if self.status.borrow().is_open {
-            let pair = self.block(|sync| pair::load(&sync.0.store, person));
-            if pair.view.summary() != self.pair.view.summary() {
-                self.pair = pair;
-                self.feed(Input::View(Arc::clone(&self.pair.view))).await;
+            let told = self.status.borrow().mine;
+            let (change, seen) = self.look_at_view(person);
+            if Some(change.summary) != told {
+                self.seen = Some(seen);
+                self.feed(Input::View(change)).await;
             }
         }
+    }
+
+    /// Brings the view with a person up to date and returns what this session has not seen.
+    fn look_at_view(&self, person: PersonId) -> (Change, Seen) {
+        self.block(|sync| {
+            let pair = sync.0.pairs.with(person);
+            let mut pair = pair::lock(&pair);
+            pair.refresh(&sync.0.store, clock::now());
+            pair.since(self.seen)
+        })
+    }
+    /// Asks the view with a person, as it was last brought up to date.
+    fn ask_view<T>(&self, person: PersonId, ask: impl FnOnce(&Pair) -> T) -> T {
+        self.block(|sync| {
+            let pair = sync.0.pairs.with(person);
+            let pair = pair::lock(&pair);
+            ask(&pair)
+        })
     }
 
     /// Hands own changes that a revocation cut off to the owner, once in a session.
@@ -372,8 +395,13 @@ impl Driver {
                 None
             }
             Effect::LoadView => {
-                self.pair = self.block(|sync| pair::load(&sync.0.store, person));
-                Some(Input::View(Arc::clone(&self.pair.view)))
+                let (change, seen) = self.look_at_view(person);
+                self.seen = Some(seen);
+                Some(Input::View(change))
+            }
+            Effect::LoadRun(salt) => {
+                let run = self.ask_view(person, |pair| Run::new(pair.view(), &salt));
+                Some(Input::Run(run.map(Box::new)))
             }
             Effect::Offer(items) => Some(self.offer(person, &items).await),
             Effect::Store(content) => Some(self.store(person, &content)),
@@ -383,7 +411,7 @@ impl Driver {
     }
 
     async fn offer(&mut self, person: PersonId, items: &[protocol::view::Item]) -> Input {
-        let memberships = Arc::clone(&self.pair.memberships);
+        let memberships = self.ask_view(person, |pair| pair.memberships(items));
         let cut = self.sync.0.store.read(|state| state.revocations(person));
         let reviewed =
             self.block(|sync| egress::review(&sync.0.store, person, items, &memberships));
@@ -540,6 +568,8 @@ impl Driver {
 
     fn end(&mut self) {
         self.tell(Outcome::Broken);
+        let known = self.session.acquaintance();
+        self.sync.remember(self.device, known);
         if let Some((person, number)) = self.peer {
             let last = self.status.borrow().clone();
             self.sync.deregister(person, self.device, number, last);

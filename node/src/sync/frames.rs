@@ -87,7 +87,7 @@ pub(super) async fn write_all(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::pair;
+    use crate::sync::pair::Pair;
     use crate::{clock, egress};
     use crdt::grant::{Access, History, Terms};
     use crdt::id::GrantId;
@@ -189,10 +189,11 @@ mod tests {
             let [owner, other] = [node(1, folders[0].path()), node(2, folders[1].path())];
             let grant = shared(&owner, &other);
             let person = other.owner().certificate.person;
-            let pair = pair::load(&owner, person);
+            let mut pair = Pair::new(person);
+            pair.refresh(&owner, clock::now());
+            let items: Vec<_> = pair.view().items().copied().collect();
             let cut = owner.read(|state| state.revocations(person));
-            let review =
-                egress::review(&owner, person, pair.view.items(), &pair.memberships).unwrap();
+            let review = egress::review(&owner, person, &items, &pair.memberships(&items)).unwrap();
             assert_eq!(review.frames.len(), 1);
             let (outbox, outgoing) = mpsc::channel(8);
             for frame in review.frames {

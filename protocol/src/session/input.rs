@@ -2,13 +2,13 @@
 
 use super::greeting::Admission;
 use super::status::Status;
-use crate::view::{Item, View};
+use crate::reconcile::{ReconcileError, Run, Salt};
+use crate::view::{Change, Item};
 use crate::wire::content::Content;
 use crate::wire::control::{Control, Enrolled, FeedTip, Hello, RefusedBecause, RefusedEvent};
 use crdt::hash::Hash;
 use crdt::id::EventId;
 use crdt::ledger::Checkpoint;
-use std::sync::Arc;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -27,8 +27,11 @@ pub enum Input {
     ConsentFor(Vec<Vec<u8>>),
     /// The answer to [`Effect::TakeConsent`].
     ConsentTaken,
-    /// The view as it stands: the answer to [`Effect::LoadView`], and again when it changes.
-    View(Arc<View>),
+    /// How the view stands and what came into it since the session last heard: the answer to
+    /// [`Effect::LoadView`], and again when it changes.
+    View(Change),
+    /// The answer to [`Effect::LoadRun`].
+    Run(Result<Box<Run>, ReconcileError>),
     /// The answer to [`Effect::Store`]: what is durable and what is refused.
     Stored {
         /// Events and memberships that are here now and were not before.
@@ -93,8 +96,10 @@ pub enum Effect {
     TakeConsent(Vec<Vec<u8>>),
     /// The peer knows consent events up to here.
     PeerKnows(Vec<FeedTip>),
-    /// Load the view.
+    /// Say how the view stands.
     LoadView,
+    /// Prepare a reconciliation over the view as it was last told, blinded with this salt.
+    LoadRun(Salt),
     /// Send the content behind these items, as far as the egress guard clears it.
     Offer(Vec<Item>),
     /// Verify and append content.

@@ -1,6 +1,7 @@
 //! What a session knows of how far both sides are.
 
-use crate::view::{Summary, View};
+use crate::reconcile::Step;
+use crate::view::Summary;
 use crdt::time::Timestamp;
 
 /// How far both sides are. Numbers are what is known, never what is hoped.
@@ -42,17 +43,32 @@ pub(super) enum Flow {
 }
 
 impl Status {
+    /// Forgets what an earlier reconciliation found.
+    pub(super) fn forget_missing(&mut self) {
+        self.missing_here = 0;
+        self.missing_there = 0;
+        self.lacking_here.clear();
+        self.lacking_there.clear();
+    }
+    /// Notes what a step of a reconciliation found: all of it in numbers, so many by name.
+    pub(super) fn note_missing(&mut self, step: &Step, named_max: usize) {
+        self.missing_there += step.have.len() as u64;
+        self.missing_here += step.need.len() as u64;
+        let room = named_max.saturating_sub(self.lacking_there.len());
+        let have = step.have.iter().map(|item| item.id);
+        self.lacking_there.extend(have.take(room));
+        let room = named_max.saturating_sub(self.lacking_here.len());
+        self.lacking_here
+            .extend(step.need.iter().copied().take(room));
+    }
     /// Recomputes what follows from the view.
-    pub(super) fn refresh(&mut self, view: &View, flow: Flow, now: Timestamp) {
+    pub(super) fn refresh(&mut self, view: Summary, flow: Flow, now: Timestamp) {
         let was_in_sync = self.in_sync;
         self.is_open = flow != Flow::Shut;
-        self.mine = Some(view.summary());
+        self.mine = Some(view);
         self.in_sync = flow == Flow::Idle && self.mine == self.theirs;
         if self.in_sync {
-            self.missing_here = 0;
-            self.missing_there = 0;
-            self.lacking_here.clear();
-            self.lacking_there.clear();
+            self.forget_missing();
             if !was_in_sync {
                 self.last_equal = Some(now);
             }

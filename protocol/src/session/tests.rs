@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::limits::GREETING_MS;
-use crate::view::{Item, Summary, membership_id};
+use crate::reconcile::Run;
+use crate::view::{Change, Item, membership_id};
+use crate::wire::VERSION_MAX;
 use crate::wire::content::Content;
 use crdt::codec::Canonical as _;
 use crdt::envelope::{Epoch, SealedKey};
@@ -11,6 +13,7 @@ use crdt::id::{GrantId, MemoryId};
 use crdt::identity::{DeviceKey, PersonKey};
 use std::collections::{BTreeSet, VecDeque};
 
+mod brief;
 mod witness;
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -18,8 +21,8 @@ const NOW: Timestamp = Timestamp(1_000);
 fn hello(seed: u8) -> Hello {
     let device = DeviceKey::from_seed(&[seed + 100; 32]);
     Hello {
-        version_min: 1,
-        version_max: 1,
+        version_min: VERSION_MIN,
+        version_max: VERSION_MAX,
         certificate: PersonKey::from_seed(&[seed; 32]).certify(&device, NOW),
         nonce: [seed; 16],
         alias: String::new(),
@@ -33,6 +36,8 @@ fn hello(seed: u8) -> Hello {
 struct Side {
     session: Session,
     items: BTreeSet<u16>,
+    /// The view that the session was last told of.
+    told: View,
     out: VecDeque<Effect>,
     closed: Option<(&'static str, bool)>,
     /// Items that came, with repetitions.
@@ -61,14 +66,25 @@ impl Side {
         Self {
             session: Session::new(role, peer, hello(own)),
             items: items.into_iter().collect(),
+            told: View::default(),
             out: VecDeque::new(),
             closed: None,
             came: 0,
             ledger: witness::Ledger::new(own),
         }
     }
-    fn view(&self) -> Arc<View> {
-        Arc::new(View::new(self.items.iter().map(|n| item(*n)).collect(), 0))
+    fn view(&self) -> View {
+        View::new(self.items.iter().map(|n| item(*n)), 0)
+    }
+    fn change(&mut self) -> Change {
+        let next = self.view();
+        let before = std::mem::replace(&mut self.told, next);
+        before.change_to(&self.told)
+    }
+    /// Tells the session that the items changed.
+    fn look(&mut self) {
+        let change = self.change();
+        self.handle(Input::View(change));
     }
     fn handle(&mut self, input: Input) {
         for effect in self.session.handle(input, NOW) {
@@ -81,7 +97,11 @@ impl Side {
                 Effect::LoadFrontier => self.handle(Input::Frontier(Vec::new())),
                 Effect::LoadConsent(_) => self.handle(Input::ConsentFor(Vec::new())),
                 Effect::TakeConsent(_) => self.handle(Input::ConsentTaken),
-                Effect::LoadView => self.handle(Input::View(self.view())),
+                Effect::LoadView => self.look(),
+                Effect::LoadRun(salt) => {
+                    let run = Run::new(&self.told, &salt).map(Box::new);
+                    self.handle(Input::Run(run));
+                }
                 Effect::Offer(items) => {
                     self.out.push_back(Effect::Offer(items));
                     self.handle(Input::Offered {
@@ -221,13 +241,13 @@ fn a_full_side_fills_an_empty_one_whoever_dialled() {
 fn what_is_new_while_live_is_offered_by_either_side() {
     let (mut one, mut other) = connected(0..10, 0..10);
     one.items.insert(100);
-    one.handle(Input::View(one.view()));
+    one.look();
     assert!(
         !one.session.status().in_sync,
         "the other side cannot know it yet"
     );
     other.items.insert(200);
-    other.handle(Input::View(other.view()));
+    other.look();
     deliver_all(&mut one, &mut other);
     assert_in_sync(&one, &other);
     assert!(one.items.contains(&200) && other.items.contains(&100));
@@ -240,10 +260,10 @@ fn a_view_that_changes_during_a_run_is_not_forgotten() {
     for round in 0..40_u16 {
         one.items.remove(&round);
         other.items.remove(&round);
-        one.handle(Input::View(one.view()));
-        other.handle(Input::View(other.view()));
+        one.look();
+        other.look();
         other.items.insert(1_000 + round);
-        other.handle(Input::View(other.view()));
+        other.look();
         if let Some(input) = other.next() {
             one.handle(input);
         }
@@ -321,7 +341,7 @@ fn a_certificate_for_another_device_is_a_violation() {
 fn a_peer_of_another_version_is_told_so() {
     let mut side = Side::new(Role::Responder, 1, 2, []);
     let mut other = hello(2);
-    (other.version_min, other.version_max) = (2, 9);
+    (other.version_min, other.version_max) = (VERSION_MAX + 1, VERSION_MAX + 9);
     let effects = side
         .session
         .handle(Input::Message(Control::Hello(Box::new(other))), NOW);

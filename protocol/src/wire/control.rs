@@ -7,6 +7,7 @@ use crate::limits::{
 use crate::reconcile::Blinded;
 use crate::ticket::{read_addresses, write_addresses};
 use crate::view::Summary;
+use crate::wire::brief::{Again, Digest, Topic};
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::event::Incarnation;
 use crdt::hash::Hash;
@@ -129,6 +130,14 @@ pub enum Control {
     },
     /// Makes a machine that showed a ticket one of the inviter's own devices.
     Enrolled(Box<Enrolled>),
+    /// Greets a peer that knows the rest from an earlier session.
+    Again(Again),
+    /// Asks for what the other side said by its digest only.
+    Tell(Topic),
+    /// Tells by a digest which consent events of the pair are known.
+    FrontierIs(Digest),
+    /// Shows by a digest which checkpoint of the receiver's ledger the sender last held.
+    EchoIs(Digest),
 }
 
 /// What a machine gets that becomes one of a person's devices.
@@ -140,9 +149,21 @@ pub struct Enrolled {
     pub host: DeviceCertificate,
 }
 
+/// Writes the oldest and the newest session version that is understood.
+pub(super) fn write_versions(out: &mut Writer, (oldest, newest): (u16, u16)) {
+    out.u32(u32::from(oldest) << 16 | u32::from(newest));
+}
+
+pub(super) fn read_versions(input: &mut Reader<'_>) -> Result<(u16, u16), DecodeError> {
+    let [max_low, max_high, min_low, min_high] = input.array("versions")?;
+    let oldest = u16::from_le_bytes([min_low, min_high]);
+    let newest = u16::from_le_bytes([max_low, max_high]);
+    Ok((oldest, newest))
+}
+
 impl Canonical for Hello {
     fn encode(&self, out: &mut Writer) {
-        out.u32(u32::from(self.version_min) << 16 | u32::from(self.version_max));
+        write_versions(out, (self.version_min, self.version_max));
         self.certificate.encode(out);
         out.raw(&self.nonce);
         out.text(&self.alias);
@@ -150,11 +171,10 @@ impl Canonical for Hello {
         out.option(self.ticket.as_ref(), |out, secret| out.raw(secret));
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let versions: [u8; 4] = input.array("versions")?;
-        let [max_low, max_high, min_low, min_high] = versions;
+        let (version_min, version_max) = read_versions(input)?;
         Ok(Self {
-            version_min: u16::from_le_bytes([min_low, min_high]),
-            version_max: u16::from_le_bytes([max_low, max_high]),
+            version_min,
+            version_max,
             certificate: DeviceCertificate::decode(input)?,
             nonce: input.array("nonce")?,
             alias: input.text(ALIAS_BYTES_MAX, "alias")?,
@@ -276,6 +296,9 @@ impl Canonical for Control {
                 enrolled.certificate.encode(out);
                 enrolled.host.encode(out);
             }
+            Self::Again(_) | Self::Tell(_) | Self::FrontierIs(_) | Self::EchoIs(_) => {
+                self.encode_brief(out);
+            }
         }
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -331,6 +354,40 @@ impl Canonical for Control {
                 certificate: DeviceCertificate::decode(input)?,
                 host: DeviceCertificate::decode(input)?,
             })),
+            tag => Self::decode_brief(tag, input)?,
+        })
+    }
+}
+
+impl Control {
+    /// Writes what session version 3 brought.
+    fn encode_brief(&self, out: &mut Writer) {
+        match self {
+            Self::Again(again) => {
+                out.u8(14);
+                again.encode(out);
+            }
+            Self::Tell(topic) => {
+                out.u8(15);
+                topic.encode(out);
+            }
+            Self::FrontierIs(digest) => {
+                out.u8(16);
+                digest.encode(out);
+            }
+            Self::EchoIs(digest) => {
+                out.u8(17);
+                digest.encode(out);
+            }
+            _ => {}
+        }
+    }
+    fn decode_brief(tag: u8, input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match tag {
+            14 => Self::Again(Again::decode(input)?),
+            15 => Self::Tell(Topic::decode(input)?),
+            16 => Self::FrontierIs(Digest::decode(input)?),
+            17 => Self::EchoIs(Digest::decode(input)?),
             found => {
                 return Err(DecodeError::Unknown {
                     what: "message",

@@ -162,6 +162,7 @@ impl State {
             guard,
             floor: 0,
             own: super::own::Own::default(),
+            changes: super::state::changes::Changes::default(),
         }
     }
 }

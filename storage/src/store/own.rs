@@ -195,4 +195,11 @@ impl State {
             visit(facts, self.members.get(&facts.id).unwrap_or(&none));
         }
     }
+    /// Calls `visit` as [`State::own_view`] does, for one memory.
+    pub fn own_view_of(&self, memory: MemoryId, visit: &mut dyn FnMut(&Facts, &Given)) {
+        let none = BTreeMap::new();
+        if let Some(facts) = self.memories.get(&memory) {
+            visit(facts, self.members.get(&memory).unwrap_or(&none));
+        }
+    }
 }

@@ -21,7 +21,9 @@ impl Store {
         self.mark(false)?;
         let incarnation = state.incarnation;
         let guard = Arc::clone(&state.guard);
+        let changes = state.changes.restarted();
         *state = State::empty(self.owner.certificate.person, incarnation, guard);
+        state.changes = changes;
         load_primary(self, &mut state)?;
         let mut after = None;
         loop {

@@ -2,8 +2,11 @@
 //!
 //! Derived from the rows at start and kept in step by transactions; never the only copy.
 
+pub(crate) mod changes;
 mod ended;
 pub(crate) mod texts;
+
+pub use changes::{Mark, Since};
 
 use super::own::{Own, ToldKeys};
 use super::query::FeedWriter;
@@ -67,6 +70,8 @@ pub struct State {
     pub(crate) guard: Arc<dyn Guard>,
     /// The policy in force.
     pub(crate) screen: Arc<dyn Screen>,
+    /// What changed, for views that are kept up to date.
+    pub(crate) changes: changes::Changes,
 }
 
 /// Why a memory does not leave.
@@ -330,37 +335,66 @@ impl State {
         now: Timestamp,
         visit: &mut dyn FnMut(&Facts, &[GrantId]),
     ) {
-        let gives = self
-            .authority
-            .grants_to(self.me, peer, now)
-            .next()
-            .is_some();
-        let takes = self
-            .authority
-            .grants_to(peer, self.me, now)
-            .next()
-            .is_some();
-        if !gives && !takes {
+        if !self.shares_with(peer, now) {
             return;
         }
         for facts in self.memories.values() {
-            let grants: Vec<GrantId> = if facts.owner == self.me && gives {
-                self.grants_over(facts, peer, now)
-                    .map(|grant| grant.id)
-                    .collect()
-            } else if facts.owner == peer && takes {
-                self.held_under(facts, now).map(|grant| grant.id).collect()
-            } else {
-                continue;
-            };
-            if grants.is_empty() {
-                continue;
-            }
-            match self.without_late(facts) {
-                Some(facts) => visit(&facts, &grants),
-                None => visit(facts, &grants),
-            }
+            self.visit_shared(facts, peer, now, visit);
         }
+    }
+    /// Calls `visit` as [`State::pair_view`] does, if this memory is in that view.
+    pub fn pair_view_of(
+        &self,
+        memory: MemoryId,
+        peer: PersonId,
+        now: Timestamp,
+        visit: &mut dyn FnMut(&Facts, &[GrantId]),
+    ) {
+        if let Some(facts) = self.memories.get(&memory) {
+            self.visit_shared(facts, peer, now, visit);
+        }
+    }
+    fn visit_shared(
+        &self,
+        facts: &Facts,
+        peer: PersonId,
+        now: Timestamp,
+        visit: &mut dyn FnMut(&Facts, &[GrantId]),
+    ) {
+        let grants: Vec<GrantId> = if facts.owner == self.me {
+            self.grants_over(facts, peer, now)
+                .map(|grant| grant.id)
+                .collect()
+        } else if facts.owner == peer {
+            self.held_under(facts, now).map(|grant| grant.id).collect()
+        } else {
+            return;
+        };
+        if grants.is_empty() {
+            return;
+        }
+        match self.without_late(facts) {
+            Some(facts) => visit(&facts, &grants),
+            None => visit(facts, &grants),
+        }
+    }
+    /// Tells whether a grant is open between this person and a peer, either way.
+    fn shares_with(&self, peer: PersonId, now: Timestamp) -> bool {
+        let ways = [(self.me, peer), (peer, self.me)];
+        ways.into_iter().any(|(owner, grantee)| {
+            let mut grants = self.authority.grants_to(owner, grantee, now);
+            grants.next().is_some()
+        })
+    }
+    /// Returns when the next grant between this person and a peer ends by itself.
+    pub fn next_expiry(&self, peer: PersonId, now: Timestamp) -> Option<Timestamp> {
+        let is_between = |grant: &&Grant| {
+            (grant.owner == self.me && grant.grantee == peer)
+                || (grant.owner == peer && grant.grantee == self.me)
+        };
+        let grants = self.authority.grants().filter(is_between);
+        let ends = grants.filter_map(Grant::expires);
+        ends.filter(|end| *end > now).min()
     }
 
     /// Tells whether someone holds the current key who may no longer receive the memory.

@@ -65,8 +65,10 @@ impl Tx<'_> {
         addresses: Vec<String>,
     ) -> Peer {
         let (person, device) = (certificate.person, certificate.device);
-        self.save_authority();
-        self.state.authority.enrol(certificate.clone());
+        if self.state.authority.device(&device).is_none() {
+            self.save_authority();
+            self.state.authority.enrol(certificate.clone());
+        }
         let mut peer = match self.state.peers.get(&person) {
             Some(peer) => peer.clone(),
             None => Peer {
@@ -150,7 +152,7 @@ impl Tx<'_> {
 
     /// Notes where the other devices of this person can be reached.
     pub(super) fn put_contact(&mut self, contact: Peer) {
-        self.save_authority();
+        self.save_contact();
         let row = self.opaque.opaque(contact.person.as_bytes()).to_vec();
         self.put(layout::PEER, row, contact.to_bytes());
         self.state.own.contact = Some(contact);

@@ -81,7 +81,14 @@ fn the_ledgers_of_three_nodes_say_what_a_sniffer_saw() {
                     assert_eq!(end.faults, [], "an honest ledger was doubted");
                     let kept = storage::ledger::Witnessed::Kept;
                     assert!(end.witnessed.iter().all(|taken| *taken == kept));
-                    assert!(!end.witnessed.is_empty(), "nobody witnessed anything");
+                }
+            }
+            for (one, other) in world.links.keys() {
+                for (node, peer) in [(one, other), (other, one)] {
+                    let device = world.nodes[*peer].device().id();
+                    let held = world.nodes[*node].store().held(device);
+                    let held = held.expect("rows read");
+                    assert!(held.is_some(), "nobody witnessed anything");
                 }
             }
             counts

@@ -12,13 +12,15 @@ use crdt::event::Signed;
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
 use crdt::time::Timestamp;
 use protocol::limits::{FRAME_BYTES_TARGET, FRAME_EVENTS_MAX};
+use protocol::reconcile::Run;
 use protocol::session::{Admission, Effect, Input, Role, Session, Timer};
-use protocol::view::Item;
+use protocol::view::{Item, View};
 use protocol::wire::content::Content;
 use protocol::wire::control::{FeedTip, Hello, RefusedBecause, RefusedEvent};
-use protocol::wire::{FRAME_HEADER_BYTES, Message, content_frame, control_frame};
+use protocol::wire::{
+    FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN, content_frame, control_frame,
+};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use storage::ledger::{Fault, Witnessed};
 use storage::store::query::Frontier;
 use storage::tx::Disclosure;
@@ -50,14 +52,16 @@ pub(crate) struct End {
     pub(crate) sent: Vec<Content>,
     pub(crate) disclosed: Vec<Sent>,
     index: BTreeMap<[u8; 32], Reference>,
+    /// The view that the session was last told of.
+    view: View,
     consent: Frontier,
 }
 
 /// Returns what a node says when it greets.
 pub(crate) fn hello(node: &Node, nonce: u8) -> Hello {
     Hello {
-        version_min: 1,
-        version_max: 1,
+        version_min: VERSION_MIN,
+        version_max: VERSION_MAX,
         certificate: node.certificate.clone(),
         nonce: [nonce; 16],
         alias: "node".to_owned(),
@@ -81,6 +85,7 @@ impl End {
             sent: Vec::new(),
             disclosed: Vec::new(),
             index: BTreeMap::new(),
+            view: View::default(),
             consent: node.store().consent_frontier(peer.person()),
         }
     }
@@ -165,6 +170,10 @@ impl End {
                 self.handle(node, Input::ConsentTaken, now);
             }
             Effect::LoadView => self.load_view(node, now),
+            Effect::LoadRun(salt) => {
+                let run = Run::new(&self.view, &salt).map(Box::new);
+                self.handle(node, Input::Run(run), now);
+            }
             Effect::Offer(items) => self.offer(node, &items, now),
             Effect::Store(content) => self.store(node, &content, now),
             Effect::LoadHeld => self.show_held(node, now),
@@ -210,7 +219,9 @@ impl End {
     fn load_view(&mut self, node: &Node, now: Timestamp) {
         let (view, index) = node.view(self.peer, now);
         self.index.extend(index);
-        self.handle(node, Input::View(Arc::new(view)), now);
+        let before = std::mem::replace(&mut self.view, view);
+        let change = before.change_to(&self.view);
+        self.handle(node, Input::View(change), now);
     }
 
     fn offer(&mut self, node: &Node, items: &[Item], now: Timestamp) {

@@ -77,7 +77,7 @@ fn both_sides_show_their_ledgers_and_show_back_what_they_held() {
     // What is sent is witnessed once both are equal again.
     one.ledger.line.push(b"an entry");
     one.items.insert(9);
-    one.handle(Input::View(one.view()));
+    one.look();
     deliver_all(&mut one, &mut other);
     assert_in_sync(&one, &other);
     assert_eq!(other.ledger.taken.last(), Some(&(1, 0)));
@@ -104,7 +104,7 @@ fn what_goes_to_others_is_not_told_by_when_a_checkpoint_is_sent() {
     let before = other.ledger.taken.len();
     // Equal, unequal because the other side wrote, equal again: the line did not grow.
     other.items.insert(8);
-    other.handle(Input::View(other.view()));
+    other.look();
     deliver_all(&mut one, &mut other);
     assert_in_sync(&one, &other);
     assert_eq!(other.ledger.taken.len(), before);
