@@ -15,6 +15,10 @@ impl Entropy {
         hasher.update(&seed.to_le_bytes());
         Self(hasher.finalize_xof())
     }
+    /// Fills bytes.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill(bytes);
+    }
     /// Returns a number below `end`, or 0 if `end` is 0.
     pub fn below(&mut self, end: u64) -> u64 {
         let mut bytes = [0; 8];

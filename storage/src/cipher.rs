@@ -16,6 +16,8 @@ use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
+use crate::entropy::Entropy;
+
 /// Bytes that sealing adds.
 pub const SEAL_BYTES: usize = 1 + NONCE_BYTES + TAG_BYTES;
 
@@ -101,21 +103,29 @@ pub enum CipherError {
 /// Seals and opens under one key.
 pub struct Cipher {
     aead: XChaCha20Poly1305,
+    entropy: Entropy,
 }
 
 impl Cipher {
     /// Derives the key of a context and readies the cipher.
     pub fn new(master: &MasterKey, context: Context) -> Self {
+        Self::drawing(Entropy::system(), master, context)
+    }
+
+    /// Derives the key of a context and readies the cipher; nonces are drawn from `entropy`.
+    pub fn drawing(entropy: Entropy, master: &MasterKey, context: Context) -> Self {
         let key = master.derive(context);
         Self {
             aead: XChaCha20Poly1305::new((&*key).into()),
+            entropy,
         }
     }
 
     /// Seals bytes, bound to the associated data.
     pub fn seal(&self, associated: &[u8], plain: &[u8]) -> Result<Vec<u8>, CipherError> {
         let mut nonce = [0; NONCE_BYTES];
-        fill_random(&mut nonce)?;
+        let filled = self.entropy.fill(&mut nonce);
+        filled.map_err(CipherError::Entropy)?;
         let aad = versioned(associated);
         let payload = Payload {
             msg: plain,
@@ -160,7 +170,7 @@ impl fmt::Debug for Cipher {
 
 /// Fills bytes from the system's random source.
 pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), CipherError> {
-    getrandom::fill(bytes).map_err(|error| CipherError::Entropy(io::Error::other(error)))
+    Entropy::system().fill(bytes).map_err(CipherError::Entropy)
 }
 
 fn versioned(associated: &[u8]) -> Vec<u8> {

@@ -9,6 +9,7 @@
 //! acknowledged as durable is there after a power cut, whole.
 
 pub mod cipher;
+pub mod entropy;
 pub mod keyring;
 pub mod kv;
 pub mod late;

@@ -21,6 +21,7 @@ mod rescreen;
 pub mod state;
 mod witness;
 
+use crate::entropy::Entropy;
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Durability, Health, Kv, KvError};
 use crate::layout::{self, ordered};
@@ -83,6 +84,7 @@ pub struct Store {
     kv: Arc<dyn Kv>,
     opaque: OpaqueKey,
     owner: Owner,
+    entropy: Entropy,
     state: RwLock<State>,
     text: TextIndex,
     vectors: RwLock<VectorIndex>,
@@ -106,7 +108,27 @@ impl Store {
         model: (&str, usize),
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        open::open(kv, opaque, owner, guard, text, model, now)
+        let entropy = Entropy::system();
+        Self::open_drawing(entropy, kv, opaque, owner, guard, text, model, now)
+    }
+
+    /// Opens the store of a person as [`Self::open`] does; keys, nonces and names of writers are
+    /// drawn from `entropy`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of it is given once, where a node starts"
+    )]
+    pub fn open_drawing(
+        entropy: Entropy,
+        kv: Arc<dyn Kv>,
+        opaque: OpaqueKey,
+        owner: Owner,
+        guard: Arc<dyn Guard>,
+        text: &Path,
+        model: (&str, usize),
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        open::open(entropy, kv, opaque, owner, guard, text, model, now)
     }
 
     /// Runs `f` on the state as of the last commit.
@@ -126,7 +148,13 @@ impl Store {
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let mut tx = Tx::new(&mut state, &*self.kv, &self.opaque, &self.owner, now);
+        let mut tx = Tx::new(
+            &mut state,
+            &*self.kv,
+            &self.opaque,
+            (&self.owner, &self.entropy),
+            now,
+        );
         let value = f(&mut tx)?;
         let done = tx.commit(Durability::Durable).map_err(E::from)?;
         // Under the lock, so that the index takes commits in their order.

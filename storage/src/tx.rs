@@ -43,6 +43,7 @@ pub use share::ShareError;
 pub use take::Taken;
 pub use tray::{Merged, TrayError};
 
+use crate::entropy::Entropy;
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Keyspace, Kv, KvError};
 use crate::late::Late;
@@ -58,7 +59,6 @@ use crdt::grant::authority::Authority;
 use crdt::id::{GrantId, MemoryId, PersonId};
 use crdt::memory::Content;
 use crdt::time::{Hybrid, Timestamp};
-use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +73,7 @@ pub struct Tx<'a> {
     kv: &'a dyn Kv,
     opaque: &'a OpaqueKey,
     owner: &'a Owner,
+    entropy: &'a Entropy,
     now: Timestamp,
     batch: Batch,
     /// Rows of the batch, to be read before they are committed.
@@ -129,7 +130,7 @@ impl<'a> Tx<'a> {
         state: &'a mut State,
         kv: &'a dyn Kv,
         opaque: &'a OpaqueKey,
-        owner: &'a Owner,
+        (owner, entropy): (&'a Owner, &'a Entropy),
         now: Timestamp,
     ) -> Self {
         let scalars = (
@@ -144,6 +145,7 @@ impl<'a> Tx<'a> {
             kv,
             opaque,
             owner,
+            entropy,
             now,
             batch: Batch::new(),
             staged: BTreeMap::new(),
@@ -204,8 +206,8 @@ impl<'a> Tx<'a> {
         self.note_wall();
     }
 
-    fn rng() -> UnwrapErr<SysRng> {
-        UnwrapErr(SysRng)
+    fn rng(&self) -> UnwrapErr<Entropy> {
+        self.entropy.rng()
     }
     fn next_time(&self) -> Hybrid {
         self.state.clock.tick(self.now, Hybrid::default())

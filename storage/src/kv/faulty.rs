@@ -148,6 +148,20 @@ impl FaultyDisk {
         platter.capacity = None;
     }
 
+    /// Says whether the power is on.
+    pub fn has_power(&self) -> bool {
+        self.lock().on
+    }
+
+    /// Names what readers see and what would survive, so that two disks can be compared.
+    pub fn digest(&self) -> [u8; 32] {
+        let platter = self.lock();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(blake3::hash(&platter.live).as_bytes());
+        hasher.update(blake3::hash(&platter.durable).as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Platter> {
         self.platter.lock().unwrap_or_else(PoisonError::into_inner)
     }

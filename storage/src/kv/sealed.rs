@@ -13,6 +13,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::cipher::{Cipher, CipherError, Context, MasterKey};
+use crate::entropy::Entropy;
 
 use super::{
     Batch, DamagedRow, Durability, Health, Item, Keyspace, Kv, KvError, Op, Page, Scan, Stats,
@@ -32,6 +33,14 @@ impl Sealed {
         Self {
             inner,
             cipher: Cipher::new(master, Context::Values),
+        }
+    }
+
+    /// Wraps a store with the key derived for values; nonces are drawn from `entropy`.
+    pub fn drawing(entropy: Entropy, inner: Arc<dyn Kv>, master: &MasterKey) -> Self {
+        Self {
+            inner,
+            cipher: Cipher::drawing(entropy, master, Context::Values),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::state::State;
 use super::state::texts::Texts;
 use super::{Owner, Store, StoreError, decode};
+use crate::entropy::Entropy;
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Keyspace, Kv, Scan};
 use crate::late::{Mine, TrayRow};
@@ -29,6 +30,7 @@ const CATCH_UP_ENTRIES: u64 = 2_048;
     reason = "all of it is given once, where a node starts"
 )]
 pub(super) fn open(
+    entropy: Entropy,
     kv: Arc<dyn Kv>,
     opaque: OpaqueKey,
     owner: Owner,
@@ -38,7 +40,7 @@ pub(super) fn open(
     now: Timestamp,
 ) -> Result<Store, StoreError> {
     let is_whole = check_format(&*kv)?;
-    let incarnation = incarnation(&*kv)?;
+    let incarnation = incarnation(&*kv, &entropy)?;
     let mut state = State::empty(owner.certificate.person, incarnation, guard);
     state.authority.enrol(owner.certificate.clone());
     let text = TextIndex::open(text)?;
@@ -49,6 +51,7 @@ pub(super) fn open(
         kv,
         opaque,
         owner,
+        entropy,
     };
     if is_whole {
         let guard = store.read(|state| Arc::clone(&state.guard));
@@ -83,15 +86,14 @@ fn check_format(kv: &dyn Kv) -> Result<bool, StoreError> {
 }
 
 /// Returns the name of this writer, drawn when the store was made.
-fn incarnation(kv: &dyn Kv) -> Result<Incarnation, StoreError> {
+fn incarnation(kv: &dyn Kv, entropy: &Entropy) -> Result<Incarnation, StoreError> {
     if let Some(bytes) = kv.get(layout::META, meta::INCARNATION)?
         && let Ok(bytes) = bytes.try_into()
     {
         return Ok(Incarnation(bytes));
     }
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| crate::kv::KvError::from(std::io::Error::other(error.to_string())))?;
+    entropy.fill(&mut bytes).map_err(crate::kv::KvError::from)?;
     let mut batch = Batch::new();
     batch.put(layout::META, meta::INCARNATION, bytes.to_vec());
     kv.commit(batch, Durability::Durable)?;

@@ -56,7 +56,13 @@ impl Store {
         entries: &[(Vec<u8>, Vec<u8>)],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = Tx::new(state, &*self.kv, &self.opaque, &self.owner, now);
+        let mut tx = Tx::new(
+            state,
+            &*self.kv,
+            &self.opaque,
+            (&self.owner, &self.entropy),
+            now,
+        );
         tx.is_replaying = true;
         for (key, value) in entries {
             let number = number_of(key).unwrap_or_default();

@@ -22,7 +22,13 @@ impl Store {
         });
         for batch in stale.chunks(BATCH) {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            let mut tx = Tx::new(&mut state, &*self.kv, &self.opaque, &self.owner, now);
+            let mut tx = Tx::new(
+                &mut state,
+                &*self.kv,
+                &self.opaque,
+                (&self.owner, &self.entropy),
+                now,
+            );
             for memory in batch {
                 tx.screen_again(*memory)?;
             }

@@ -1,5 +1,6 @@
 //! Tests of the store: one node alone. What several do with each other is tested in `tests/`.
 
+mod entropy;
 mod ledger;
 mod power_cut;
 mod witness;

@@ -24,8 +24,6 @@ use crdt::codec::Canonical as _;
 use crdt::hash::Hash;
 use crdt::id::{DeviceId, PersonId};
 use crdt::time::Timestamp;
-use getrandom::SysRng;
-use rand_core::UnwrapErr;
 
 /// The most echoes that are kept of one device; the oldest that fits goes first.
 const ECHOES_MAX: usize = 64;
@@ -63,7 +61,7 @@ impl Store {
             self.subtree(&name, level, index)
         })?;
         let (me, device) = (self.owner.certificate.person, &self.owner.device);
-        let rng = &mut UnwrapErr(SysRng);
+        let rng = &mut self.entropy.rng();
         let checkpoint = Checkpoint::sign(&line, (me, person), &note, now, device, rng);
         Ok((checkpoint, proof))
     }

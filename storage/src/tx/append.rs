@@ -141,7 +141,7 @@ impl Tx<'_> {
         key: &ContentKey,
     ) -> Result<Signed<Event>, StoreError> {
         let header = self.header(draft)?;
-        Ok(Event::sealed(header, body, key, &mut Self::rng()).sign(&self.owner.device))
+        Ok(Event::sealed(header, body, key, &mut self.rng()).sign(&self.owner.device))
     }
 
     /// Admits an event and stages everything that follows from it.

@@ -254,7 +254,7 @@ impl Tx<'_> {
                 of_events.clone()
             };
             for epoch in &epochs {
-                let rng = &mut Self::rng();
+                let rng = &mut self.rng();
                 let mut of_epoch = self.content_keys(facts.id, *epoch)?;
                 if of_epoch.is_empty() && facts.purged && is_new && *epoch == Epoch(0) {
                     // The keys are destroyed: one that opens nothing carries the membership.

@@ -78,7 +78,7 @@ impl Tx<'_> {
         sidecar: &SidecarPatch,
     ) -> Result<MemoryId, WriteError> {
         content.check()?;
-        let key = ContentKey::random(&mut Self::rng());
+        let key = ContentKey::random(&mut self.rng());
         let draft = Draft {
             kind: Kind::Root,
             owner: self.state.me,
@@ -174,7 +174,7 @@ impl Tx<'_> {
         let is_mine = facts.owner == self.state.me;
         if is_mine && self.state.needs_rotation(facts, self.now) {
             let epoch = Epoch(self.state.rotation.max(facts.epoch.0.saturating_add(1)));
-            let key = ContentKey::random(&mut Self::rng());
+            let key = ContentKey::random(&mut self.rng());
             self.put_content_key(facts.id, epoch, &key)?;
             return Ok((epoch, key));
         }

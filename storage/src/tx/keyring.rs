@@ -200,7 +200,7 @@ impl Tx<'_> {
         let mut held = self.held_keys(name)?;
         let announced = &self.state.own.announced;
         held.retain(|held| is_full || !announced.contains(&held.key.commitment()));
-        let rng = &mut Self::rng();
+        let rng = &mut self.rng();
         let mut wraps = Vec::new();
         for device in lacking {
             let wrap = device.kem.wrap_key(device.device, name, 0, &scope, rng);
@@ -244,7 +244,7 @@ impl Tx<'_> {
     }
 
     fn draw_scope(&mut self) -> Result<(GrantId, ScopeKey), StoreError> {
-        let rng = &mut Self::rng();
+        let rng = &mut self.rng();
         let name = GrantId(*ScopeKey::random(rng).expose());
         let key = ScopeKey::random(rng);
         self.put_scope_key(name, 0, &key);

@@ -219,7 +219,7 @@ impl Tx<'_> {
         if let Some(key) = known {
             return Ok(key);
         }
-        let key = ContentKey::random(&mut Self::rng());
+        let key = ContentKey::random(&mut self.rng());
         self.put_sidecar_key(&key);
         if let Some(scope) = current {
             self.put_sidecar_scope(scope, &key)?;

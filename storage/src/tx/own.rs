@@ -72,7 +72,7 @@ impl Tx<'_> {
         (name, scope): (GrantId, &ScopeKey),
         events: &[(u64, EventId, Vec<u8>)],
     ) -> Result<Vec<SealedKey>, StoreError> {
-        let rng = &mut Self::rng();
+        let rng = &mut self.rng();
         let facts = self.state.memories.get(&memory);
         if facts.is_some_and(|facts| facts.purged) {
             let nothing = ContentKey::random(rng);
@@ -98,7 +98,7 @@ impl Tx<'_> {
         scope: &ScopeKey,
         grants: &BTreeSet<GrantId>,
     ) -> Vec<SealedKey> {
-        let rng = &mut Self::rng();
+        let rng = &mut self.rng();
         let nothing = ContentKey::random(rng);
         let given = self.state.members.get(&memory);
         let mut keys = Vec::new();

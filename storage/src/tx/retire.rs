@@ -317,7 +317,7 @@ impl Tx<'_> {
             let held = self.scope_keys(grant.id)?;
             let newest = held.last().map_or(generation, |(epoch, _)| *epoch);
             let epoch = newest.max(generation).saturating_add(1);
-            let key = ScopeKey::random(&mut Self::rng());
+            let key = ScopeKey::random(&mut self.rng());
             self.put_scope_key(grant.id, epoch, &key);
             let devices: Vec<_> = self.state.authority.devices_of(person).cloned().collect();
             self.wrap_scope_key(Kind::Keys, person, &grant, (epoch, &key), &devices)?;
@@ -359,7 +359,7 @@ impl Tx<'_> {
         let mut wraps = Vec::new();
         for device in devices {
             let (epoch, key) = key;
-            let rng = &mut Self::rng();
+            let rng = &mut self.rng();
             let wrap = device
                 .kem
                 .wrap_key(device.device, grant.id, epoch, key, rng);

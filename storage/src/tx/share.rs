@@ -132,7 +132,7 @@ impl Tx<'_> {
         .to_bytes();
         let offer = self.write_consent(Kind::Offer, grantee, me, body)?;
         let grant = offer.id().as_grant();
-        let key = ScopeKey::random(&mut Self::rng());
+        let key = ScopeKey::random(&mut self.rng());
         self.put_scope_key(grant, SCOPE_EPOCH_FIRST, &key);
         let devices: Vec<_> = self.state.authority.devices_of(grantee).cloned().collect();
         let found = self.grant(grant)?;

@@ -1,0 +1,64 @@
+//! A store that draws from a seed can be repeated byte for byte.
+
+use super::*;
+use crate::entropy::Source;
+use crate::kv::Scan;
+use std::sync::Mutex;
+
+#[derive(Debug)]
+struct Seeded(Mutex<crdt::testing::Entropy>);
+
+impl Source for Seeded {
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+        self.0.lock().unwrap().fill(bytes);
+        Ok(())
+    }
+}
+
+/// Writes a little, and returns every row as it lies on the disk.
+fn rows(seed: u64) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
+    let entropy = Entropy::from_source(Arc::new(Seeded(Mutex::new(crdt::testing::Entropy::new(
+        seed,
+    )))));
+    let bench = Bench::new(1);
+    let master = MasterKey::from_bytes(zeroize::Zeroizing::new([9; 32]));
+    let inner: Arc<dyn Kv> = Arc::new(MemoryStore::new());
+    let kv = Arc::new(Sealed::drawing(
+        entropy.clone(),
+        Arc::clone(&inner),
+        &master,
+    ));
+    let (opaque, owner) = (OpaqueKey::new(&master), bench.owner());
+    let guard = Arc::new(crate::screen::open::Open);
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path();
+    let store = Store::open_drawing(entropy, kv, opaque, owner, guard, text, ("none", 4), NOW);
+    let store = store.unwrap();
+    let content = Content::new(MemoryKind::Note, NOW);
+    let sidecar = SidecarPatch::default();
+    let memory = store.transact(NOW, |tx| tx.create(&content, &sidecar));
+    let content = Edit {
+        title: Some("new".to_owned()),
+        ..Edit::default()
+    };
+    let edit = MemoryEdit {
+        content,
+        ..MemoryEdit::default()
+    };
+    let edited = store.transact(NOW, |tx| tx.edit(memory.unwrap(), &edit));
+    edited.unwrap();
+    let mut rows = Vec::new();
+    for keyspace in layout::ALL {
+        let page = inner.scan(keyspace, &Scan::all()).unwrap();
+        assert!(!page.more);
+        let found = page.items.into_iter();
+        rows.extend(found.map(|item| (keyspace.0, item.key, item.value)));
+    }
+    rows
+}
+
+#[test]
+fn equal_seeds_give_equal_disks_and_others_do_not() {
+    assert_eq!(rows(1), rows(1));
+    assert_ne!(rows(1), rows(2));
+}
