@@ -211,6 +211,8 @@ impl Session {
         };
         // Oldest first: what an event builds on goes before it.
         step.have.sort_unstable();
+        // The engine names them in the order of a hash set; a run is to be repeatable.
+        step.need.sort_unstable();
         self.status.note_missing(&step, NAMED_MAX);
         let Some(syncing) = self.syncing() else {
             return Vec::new();
