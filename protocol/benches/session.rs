@@ -5,9 +5,15 @@
 //! ```
 //!
 //! Two sessions in memory over views of 10,000 and 100,000 items, from the greeting to "in sync".
-//! The nodes met before. What differs lies at the end in time ("recent") or anywhere ("scattered");
-//! half of it on either side. Content is counted as one byte an item, so that the figures are of
+//! The nodes met before, when they were equal. What came since lies at the end in time ("recent") or
+//! anywhere ("scattered"); half of it on either side. Content is counted as one byte an item, so that the figures are of
 //! the dialogue alone. Beside it: what sending all ids would take.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a benchmark reads the time and prints a table"
+)]
 
 use crdt::codec::Canonical as _;
 use crdt::envelope::{Epoch, SealedKey};
@@ -55,6 +61,20 @@ fn item(number: u32) -> Item {
     Item { time, id }
 }
 
+fn checkpoint(own: u8) -> Box<Checkpoint> {
+    let device = DeviceKey::from_seed(&[own + 100; 32]);
+    let persons = [own, 3 - own].map(|seed| hello(seed).certificate.person);
+    let line = Tree::default();
+    let note = Note {
+        entries: 0,
+        root: line.root(),
+        log: 0,
+    };
+    let rng = &mut Entropy::new(1);
+    let pair = (persons[0], persons[1]);
+    Box::new(Checkpoint::sign(&line, pair, &note, NOW, &device, rng))
+}
+
 struct Side {
     session: Session,
     view: View,
@@ -62,6 +82,8 @@ struct Side {
     new: Vec<Item>,
     ids: BTreeMap<[u8; 32], u32>,
     held: Option<Box<Checkpoint>>,
+    /// What is shown of the own ledger, which does not grow here.
+    shown: Box<Checkpoint>,
     own: u8,
     out: VecDeque<Effect>,
 }
@@ -75,6 +97,7 @@ impl Side {
             new: Vec::new(),
             ids,
             held: None,
+            shown: checkpoint(own),
             own,
             out: VecDeque::new(),
         }
@@ -84,22 +107,10 @@ impl Side {
         self.session = Session::new(role, peer, hello(self.own)).knowing(known);
         self.new.clear();
     }
-    fn checkpoint(&self) -> Box<Checkpoint> {
-        let device = DeviceKey::from_seed(&[self.own + 100; 32]);
-        let persons = [self.own, 3 - self.own].map(|seed| hello(seed).certificate.person);
-        let line = Tree::default();
-        let note = Note {
-            entries: 0,
-            root: line.root(),
-            log: 0,
-        };
-        let rng = &mut Entropy::new(1);
-        let pair = (persons[0], persons[1]);
-        Box::new(Checkpoint::sign(&line, pair, &note, NOW, &device, rng))
-    }
     fn look(&mut self) {
         let change = Change {
             summary: self.view.summary(),
+            newest: self.view.newest(),
             new: std::mem::take(&mut self.new),
         };
         self.handle(Input::View(change));
@@ -116,8 +127,8 @@ impl Side {
                 Effect::LoadConsent(_) => self.handle(Input::ConsentFor(Vec::new())),
                 Effect::TakeConsent(_) => self.handle(Input::ConsentTaken),
                 Effect::LoadView => self.look(),
-                Effect::LoadRun(salt) => {
-                    let run = Run::new(&self.view, &salt).map(Box::new);
+                Effect::LoadRun { salt, since } => {
+                    let run = Run::new(&self.view, &salt, since).map(Box::new);
                     self.handle(Input::Run(run));
                 }
                 Effect::Offer(items) => {
@@ -130,7 +141,7 @@ impl Side {
                 Effect::Store(content) => self.store(&content),
                 Effect::LoadHeld => self.handle(Input::Held(self.held.clone())),
                 Effect::LoadCheckpoint { .. } => {
-                    let checkpoint = self.checkpoint();
+                    let checkpoint = self.shown.clone();
                     let proof = Vec::new();
                     self.handle(Input::Checkpoint { checkpoint, proof });
                 }
@@ -189,7 +200,7 @@ fn pass(from: &mut Side, to: &mut Side, cost: &mut Cost) -> bool {
             let bytes = control_frame(&control).len();
             cost.bytes += bytes;
             match &control {
-                Control::Reconcile { .. } => {
+                Control::Reconcile { .. } | Control::Recent(_) => {
                     cost.rounds += usize::from(from.own == 1);
                     cost.reconciling += bytes;
                 }
@@ -237,17 +248,18 @@ fn lacking(count: u32, differences: u32, is_recent: bool) -> Vec<u32> {
 
 fn measure(count: u32, differences: u32, is_recent: bool) -> Cost {
     let all: BTreeMap<[u8; 32], u32> = (0..count).map(|n| (item(n).id, n)).collect();
-    let whole = View::new((0..count).map(item), 0);
-    let mut views = [whole.clone(), whole.clone()];
-    for (at, number) in lacking(count, differences, is_recent)
-        .into_iter()
-        .enumerate()
-    {
-        views[at % 2].remove(&item(number));
+    let mut base = View::new((0..count).map(item), 0);
+    let lacking = lacking(count, differences, is_recent);
+    for number in &lacking {
+        base.remove(&item(*number));
+    }
+    let mut views = [base.clone(), base.clone()];
+    for (at, number) in lacking.into_iter().enumerate() {
+        views[at % 2].insert(item(number));
     }
     let [mut mine, mut theirs] = [
-        Side::new(Role::Initiator, 1, whole.clone(), all.clone()),
-        Side::new(Role::Responder, 2, whole, all),
+        Side::new(Role::Initiator, 1, base.clone(), all.clone()),
+        Side::new(Role::Responder, 2, base, all),
     ];
     meet(&mut mine, &mut theirs);
     let known = [mine.session.acquaintance(), theirs.session.acquaintance()];

@@ -8,6 +8,7 @@
 
 use crate::limits::RECONCILE_BYTES_MAX;
 use crate::view::{Item, View};
+use crdt::hash::Hash;
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 use std::sync::Arc;
 use thiserror::Error;
@@ -28,7 +29,7 @@ impl Salt {
     /// Mixes the nonces of both sides, the initiator's first.
     pub fn new(initiator: &[u8; 16], responder: &[u8; 16]) -> Self {
         let parts: [&[u8]; 2] = [initiator, responder];
-        Self(crdt::hash::Hash::of("second-brain 2026 v1 session salt", &parts).0)
+        Self(Hash::of("second-brain 2026 v1 session salt", &parts).0)
     }
     /// Blinds an id.
     pub fn blind(&self, id: &[u8; 32]) -> Blinded {
@@ -41,9 +42,9 @@ impl Salt {
 pub struct Index(Vec<(Blinded, Item)>);
 
 impl Index {
-    /// Blinds all items of a view.
-    pub fn new(view: &View, salt: &Salt) -> Self {
-        let items = view.items().map(|item| (salt.blind(&item.id), *item));
+    /// Blinds items of a view.
+    fn new<'a>(items: impl Iterator<Item = &'a Item>, salt: &Salt) -> Self {
+        let items = items.map(|item| (salt.blind(&item.id), *item));
         let mut items: Vec<_> = items.collect();
         items.sort_unstable();
         Self(items)
@@ -59,6 +60,7 @@ impl Index {
 pub struct Run {
     engine: Negentropy<'static, NegentropyStorageVector>,
     index: Arc<Index>,
+    before: Option<Hash>,
 }
 
 impl std::fmt::Debug for Run {
@@ -79,9 +81,12 @@ pub struct Step {
 }
 
 impl Run {
-    /// Prepares a run over a view.
-    pub fn new(view: &View, salt: &Salt) -> Result<Self, ReconcileError> {
-        let index = Arc::new(Index::new(view, salt));
+    /// Prepares a run over a view, or over what is in it from a time on.
+    pub fn new(view: &View, salt: &Salt, since: Option<u64>) -> Result<Self, ReconcileError> {
+        let index = Arc::new(match since {
+            Some(since) => Index::new(view.since(since), salt),
+            None => Index::new(view.items(), salt),
+        });
         let mut storage = NegentropyStorageVector::with_capacity(index.0.len());
         for (blinded, item) in &index.0 {
             storage
@@ -91,7 +96,15 @@ impl Run {
         storage.seal().map_err(|error| invalid(&error))?;
         let engine = Negentropy::owned(storage, RECONCILE_BYTES_MAX as u64)
             .map_err(|error| invalid(&error))?;
-        Ok(Self { engine, index })
+        Ok(Self {
+            engine,
+            index,
+            before: since.map(|since| view.before(since)),
+        })
+    }
+    /// Returns the fingerprint of what is older than the run; none if nothing is left out.
+    pub fn before(&self) -> Option<Hash> {
+        self.before
     }
     /// Returns the items of the run by their blinded ids.
     pub fn index(&self) -> Arc<Index> {
@@ -138,7 +151,7 @@ mod tests {
             .iter()
             .map(|n| Item {
                 time: u64::from(n / 3),
-                id: crdt::hash::Hash::of("test", &[&n.to_le_bytes()]).0,
+                id: Hash::of("test", &[&n.to_le_bytes()]).0,
             })
             .collect();
         let events = items.len() as u64;
@@ -147,8 +160,8 @@ mod tests {
 
     fn difference(ours: &View, theirs: &View) -> (BTreeSet<Item>, BTreeSet<Item>) {
         let salt = Salt::new(&[1; 16], &[2; 16]);
-        let mut initiator = Run::new(ours, &salt).expect("a run");
-        let mut responder = Run::new(theirs, &salt).expect("a run");
+        let mut initiator = Run::new(ours, &salt, None).expect("a run");
+        let mut responder = Run::new(theirs, &salt, None).expect("a run");
         let (mut have, mut need) = (BTreeSet::new(), BTreeSet::new());
         let mut message = Some(initiator.initiate().expect("a message"));
         while let Some(question) = message {
@@ -180,7 +193,7 @@ mod tests {
         #[test]
         fn no_message_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let salt = Salt::new(&[1; 16], &[2; 16]);
-            let mut run = Run::new(&view(&(0..50).collect()), &salt).expect("a run");
+            let mut run = Run::new(&view(&(0..50).collect()), &salt, None).expect("a run");
             let mut message = vec![0x61];
             message.extend(bytes);
             let outcome = run.answer(&message);

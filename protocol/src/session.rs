@@ -83,6 +83,8 @@ pub struct Session {
     phase: Phase,
     /// How the view stood when the driver last said so.
     view: Summary,
+    /// The time of the newest item in it.
+    newest: u64,
     witnessing: Witnessing,
     status: Status,
     /// The status that was last told.
@@ -102,6 +104,7 @@ impl Session {
             salt: Salt::new(&[0; 16], &[0; 16]),
             phase: Phase::Greeting(Greeting::default()),
             view: View::default().summary(),
+            newest: 0,
             witnessing: Witnessing::default(),
             status: Status::default(),
             reported: Status::default(),

@@ -91,6 +91,25 @@ impl View {
     pub fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Item> + 'a {
         self.items.difference(&other.items).copied()
     }
+    /// Returns the items from a time on.
+    pub fn since(&self, time: u64) -> impl Iterator<Item = &Item> {
+        let id = [0; 32];
+        self.items.range(Item { time, id }..)
+    }
+    /// Returns the fingerprint of the items before a time; costs as much as there are later ones.
+    pub fn before(&self, time: u64) -> Hash {
+        let mut sum = self.sum.clone();
+        let mut items = self.items.len() as u64;
+        for item in self.since(time) {
+            sum.remove(&item.id);
+            items -= 1;
+        }
+        sum.digest(&items.to_le_bytes())
+    }
+    /// Returns the time of the newest item.
+    pub fn newest(&self) -> u64 {
+        self.items.last().map_or(0, |item| item.time)
+    }
     /// Tells whether an item is here.
     pub fn holds(&self, item: &Item) -> bool {
         self.items.contains(item)
@@ -99,6 +118,7 @@ impl View {
     pub fn change_to(&self, next: &Self) -> Change {
         Change {
             summary: next.summary(),
+            newest: next.newest(),
             new: next.without(self).collect(),
         }
     }
@@ -109,6 +129,8 @@ impl View {
 pub struct Change {
     /// The view as it stands.
     pub summary: Summary,
+    /// The time of its newest item.
+    pub newest: u64,
     /// Items that were not in it; what left it shows in the summary only.
     pub new: Vec<Item>,
 }
@@ -150,6 +172,9 @@ mod tests {
         more.set_events(2);
         assert_eq!(more.summary(), one.summary());
         assert_eq!(less.change_to(&more).new, [item(2)]);
+        assert_eq!(more.before(2), less.summary().fingerprint);
+        assert_eq!(more.before(3), more.summary().fingerprint);
+        assert_eq!((more.newest(), more.since(2).count()), (2, 1));
         assert!(more.remove(&item(2)) && !more.remove(&item(2)));
         more.set_events(1);
         assert_eq!(more.summary(), less.summary());

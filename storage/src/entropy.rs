@@ -60,8 +60,8 @@ impl TryRng for Entropy {
         self.fill(&mut bytes)?;
         Ok(u64::from_le_bytes(bytes))
     }
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        self.fill(bytes)
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> io::Result<()> {
+        self.fill(dst)
     }
 }
 

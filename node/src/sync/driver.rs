@@ -399,8 +399,8 @@ impl Driver {
                 self.seen = Some(seen);
                 Some(Input::View(change))
             }
-            Effect::LoadRun(salt) => {
-                let run = self.ask_view(person, |pair| Run::new(pair.view(), &salt));
+            Effect::LoadRun { salt, since } => {
+                let run = self.ask_view(person, |pair| Run::new(pair.view(), &salt, since));
                 Some(Input::Run(run.map(Box::new)))
             }
             Effect::Offer(items) => Some(self.offer(person, &items).await),

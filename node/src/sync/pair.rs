@@ -105,8 +105,12 @@ impl Pair {
             // A session that begins compares, and needs no list.
             None => Vec::new(),
         };
-        let summary = self.summary();
-        (Change { summary, new }, Seen(self.changes))
+        let change = Change {
+            summary: self.summary(),
+            newest: self.view.newest(),
+            new,
+        };
+        (change, Seen(self.changes))
     }
 
     /// Brings the view up to date. True if it changed.

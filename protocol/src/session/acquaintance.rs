@@ -16,6 +16,8 @@ pub struct Acquaintance {
     pub(super) mine: Digest,
     /// The checkpoint of this side's ledger that the other side last showed.
     pub(super) witnessed: Option<Box<Checkpoint>>,
+    /// The time of the newest item when both sides were last equal.
+    pub(super) equal: Option<u64>,
 }
 
 impl Acquaintance {

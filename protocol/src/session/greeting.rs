@@ -182,11 +182,12 @@ impl Session {
                     };
                     effects.push(Effect::Send(answer));
                 }
-                let witnessed = self.known.take().and_then(|known| known.witnessed);
+                let before = self.known.take();
                 self.known = Some(Acquaintance {
                     theirs: *theirs,
                     mine: Digest::of_hello(&self.hello),
-                    witnessed,
+                    witnessed: before.as_ref().and_then(|known| known.witnessed.clone()),
+                    equal: before.and_then(|known| known.equal),
                 });
                 self.has_greeted = true;
                 self.phase = Phase::Consenting(Consenting::default());

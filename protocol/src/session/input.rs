@@ -98,8 +98,13 @@ pub enum Effect {
     PeerKnows(Vec<FeedTip>),
     /// Say how the view stands.
     LoadView,
-    /// Prepare a reconciliation over the view as it was last told, blinded with this salt.
-    LoadRun(Salt),
+    /// Prepare a reconciliation over the view as it was last told.
+    LoadRun {
+        /// Blinds the ids.
+        salt: Salt,
+        /// Leaves out what is older than this time.
+        since: Option<u64>,
+    },
     /// Send the content behind these items, as far as the egress guard clears it.
     Offer(Vec<Item>),
     /// Verify and append content.

@@ -4,12 +4,17 @@
 //! unequal proof -> LoadRun -> Run -> first message -> answer -> ... -> both differences are known
 //! ```
 //!
+//! A run begins with what is new since both sides were last equal, if they remember that they were:
+//! what is older is one fingerprint. Where that differs, the run begins again over everything.
+//!
 //! The driver prepares the run, since it keeps the view. What the peer asks for afterwards is
 //! looked up among the items of the run.
 
 use crate::limits::RECONCILE_ROUNDS_MAX;
 use crate::reconcile::{Blinded, Index, ReconcileError, Run, Step};
 use crate::view::Item;
+use crate::wire::brief::{Recent, Topic};
+use crate::wire::control::Control;
 use std::sync::Arc;
 
 /// How far a run is.
@@ -18,10 +23,21 @@ enum Stage {
     /// There is none.
     #[default]
     Idle,
-    /// The driver prepares one; with the message that began it, on the responder's side.
-    Preparing(Option<Vec<u8>>),
+    /// The driver prepares one.
+    Preparing(Opening),
     /// The next message is the peer's.
     Running(Box<Run>),
+}
+
+/// How a run begins.
+#[derive(Debug)]
+pub(super) enum Opening {
+    /// This side begins it, over what is new since a time, or over everything.
+    Mine(Option<u64>),
+    /// The initiator began it, over everything, with these bytes.
+    Whole(Vec<u8>),
+    /// The initiator began it over what is new.
+    Recent(Recent),
 }
 
 /// One run after the other.
@@ -51,8 +67,8 @@ impl Reconciling {
     pub(super) fn is_busy(&self) -> bool {
         !matches!(self.stage, Stage::Idle)
     }
-    /// Waits for the driver to prepare a run; `opening` is what the initiator began it with.
-    pub(super) fn prepare(&mut self, opening: Option<Vec<u8>>) {
+    /// Waits for the driver to prepare a run.
+    pub(super) fn prepare(&mut self, opening: Opening) {
         self.stage = Stage::Preparing(opening);
         self.rounds = 0;
         self.has_moved = false;
@@ -70,24 +86,38 @@ impl Reconciling {
         self.index.as_ref()?.get(blinded)
     }
 
-    /// The driver prepared a run: returns the first message, or the first answer, and whether this
-    /// side began it. None if no run is wanted any more.
-    pub(super) fn begin(&mut self, mut run: Box<Run>) -> Result<Option<(bool, Vec<u8>)>, Misfit> {
+    /// The driver prepared a run: returns the first message, or the answer to it. None if no run
+    /// is wanted any more.
+    pub(super) fn begin(&mut self, mut run: Box<Run>) -> Result<Option<Control>, Misfit> {
         let Stage::Preparing(opening) = std::mem::take(&mut self.stage) else {
             return Ok(None);
         };
         self.index = Some(run.index());
-        match opening {
-            None => {
+        let (since, bytes) = match opening {
+            Opening::Mine(since) => {
                 let bytes = run.initiate()?;
+                let before = run.before();
                 self.stage = Stage::Running(run);
-                Ok(Some((true, bytes)))
+                return Ok(Some(match (since, before) {
+                    (Some(since), Some(before)) => Control::Recent(Recent {
+                        since,
+                        before,
+                        bytes,
+                    }),
+                    _ => Control::Reconcile { first: true, bytes },
+                }));
             }
-            Some(opening) => {
-                self.stage = Stage::Running(run);
-                self.answer(&opening).map(|bytes| Some((false, bytes)))
-            }
+            Opening::Whole(bytes) => (None, bytes),
+            Opening::Recent(recent) => (Some(recent.before), recent.bytes),
+        };
+        if since.is_some() && since != run.before() {
+            // What is older differs too: nothing of this is of use.
+            return Ok(Some(Control::Tell(Topic::Whole)));
         }
+        self.stage = Stage::Running(run);
+        let bytes = self.answer(&bytes)?;
+        let first = false;
+        Ok(Some(Control::Reconcile { first, bytes }))
     }
 
     /// Answers the initiator.

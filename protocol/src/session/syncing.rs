@@ -3,12 +3,13 @@
 //! The initiator leads the reconciliation: it learns both differences, offers what the peer
 //! lacks and asks for what itself lacks. While live, both sides offer what is new as it appears.
 
-use super::reconciling::{Misfit, Reconciling};
+use super::reconciling::{Misfit, Opening, Reconciling};
 use super::transfer::Transfer;
 use super::{Effect, Phase, Role, Session, Timer};
 use crate::limits::{FRUITLESS_RUNS_MAX, RETRY_MS};
 use crate::reconcile::{Blinded, ReconcileError, Run};
 use crate::view::{Change, Item, Summary};
+use crate::wire::brief::Topic;
 use crate::wire::content::Content;
 use crate::wire::control::{Control, FeedTip, RefusedEvent};
 
@@ -65,8 +66,13 @@ impl Session {
     }
 
     pub(super) fn handle_view(&mut self, change: Change) -> Vec<Effect> {
-        let Change { summary, new } = change;
+        let Change {
+            summary,
+            newest,
+            new,
+        } = change;
         let before = std::mem::replace(&mut self.view, summary);
+        self.newest = newest;
         let Some(syncing) = self.syncing() else {
             return Vec::new();
         };
@@ -107,6 +113,16 @@ impl Session {
                 wants_answer,
             } => self.handle_proof(summary, wants_answer),
             Control::Reconcile { first, bytes } => self.handle_reconcile(first, bytes),
+            Control::Recent(recent) if self.role == Role::Responder => {
+                let since = Some(recent.since);
+                self.prepare_run(Opening::Recent(recent), since)
+            }
+            Control::Tell(Topic::Whole) if self.role == Role::Initiator => {
+                if let Some(known) = &mut self.known {
+                    known.equal = None;
+                }
+                self.prepare_run(Opening::Mine(None), None)
+            }
             Control::Want(ids) => self.handle_want(&ids),
             Control::Stored { stored, refused } => self.handle_stored_there(stored, refused),
             Control::Withheld(count) => self.handle_withheld(count),
@@ -134,7 +150,7 @@ impl Session {
 
     /// Both sides said how they stand: where that is unequal, the initiator finds out why.
     fn compare(&mut self) -> Vec<Effect> {
-        let (mine, role, salt) = (self.view, self.role, self.salt);
+        let (mine, role, newest) = (self.view, self.role, self.newest);
         let Some(theirs) = self.status.theirs else {
             return Vec::new();
         };
@@ -146,6 +162,9 @@ impl Session {
         }
         if mine == theirs {
             syncing.reconciling.settle();
+            if let Some(known) = &mut self.known {
+                known.equal = Some(newest);
+            }
             return Vec::new();
         }
         if syncing.fruitless >= FRUITLESS_RUNS_MAX {
@@ -154,8 +173,19 @@ impl Session {
         if role == Role::Responder {
             return Vec::new();
         }
-        syncing.reconciling.prepare(None);
-        vec![Effect::LoadRun(salt)]
+        let known = self.known.as_ref().filter(|_| self.is_brief());
+        let since = known.and_then(|known| known.equal);
+        let since = since.map(|newest| newest.saturating_add(1));
+        self.prepare_run(Opening::Mine(since), since)
+    }
+
+    fn prepare_run(&mut self, opening: Opening, since: Option<u64>) -> Vec<Effect> {
+        let salt = self.salt;
+        let Some(syncing) = self.syncing() else {
+            return Vec::new();
+        };
+        syncing.reconciling.prepare(opening);
+        vec![Effect::LoadRun { salt, since }]
     }
 
     /// The driver prepared a run.
@@ -168,11 +198,11 @@ impl Session {
         };
         match syncing.reconciling.begin(run) {
             Ok(None) => Vec::new(),
-            Ok(Some((first, bytes))) => {
-                if first {
+            Ok(Some(message)) => {
+                if self.role == Role::Initiator {
                     self.status.forget_missing();
                 }
-                vec![Effect::Send(Control::Reconcile { first, bytes })]
+                vec![Effect::Send(message)]
             }
             Err(Misfit(what)) => self.violation(what),
         }
@@ -181,13 +211,7 @@ impl Session {
     fn handle_reconcile(&mut self, first: bool, bytes: Vec<u8>) -> Vec<Effect> {
         match self.role {
             Role::Initiator => self.step_run(&bytes),
-            Role::Responder if first => {
-                let salt = self.salt;
-                if let Some(syncing) = self.syncing() {
-                    syncing.reconciling.prepare(Some(bytes));
-                }
-                vec![Effect::LoadRun(salt)]
-            }
+            Role::Responder if first => self.prepare_run(Opening::Whole(bytes), None),
             Role::Responder => {
                 let Some(syncing) = self.syncing() else {
                     return Vec::new();

@@ -98,8 +98,8 @@ impl Side {
                 Effect::LoadConsent(_) => self.handle(Input::ConsentFor(Vec::new())),
                 Effect::TakeConsent(_) => self.handle(Input::ConsentTaken),
                 Effect::LoadView => self.look(),
-                Effect::LoadRun(salt) => {
-                    let run = Run::new(&self.told, &salt).map(Box::new);
+                Effect::LoadRun { salt, since } => {
+                    let run = Run::new(&self.told, &salt, since).map(Box::new);
                     self.handle(Input::Run(run));
                 }
                 Effect::Offer(items) => {

@@ -5,6 +5,7 @@
 //! that was not checked in full when it was first said.
 
 use super::control::{FeedTip, Hello};
+use crate::limits::RECONCILE_BYTES_MAX;
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::hash::Hash;
 use crdt::ledger::Checkpoint;
@@ -67,6 +68,19 @@ pub enum Topic {
     Hello = 0,
     /// What is held of the asking side's ledger.
     Held = 1,
+    /// The view, in a reconciliation that began with what is new in it.
+    Whole = 2,
+}
+
+/// Begins a reconciliation over what is new, where both sides were equal once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recent {
+    /// The time from which on items are compared.
+    pub since: u64,
+    /// The fingerprint of what is older.
+    pub before: Hash,
+    /// The engine's bytes.
+    pub bytes: Vec<u8>,
 }
 
 impl Canonical for Digest {
@@ -97,6 +111,23 @@ impl Canonical for Again {
     }
 }
 
+impl Canonical for Recent {
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.since);
+        self.before.encode(out);
+        out.bytes(&self.bytes);
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            since: input.u64("since")?,
+            before: Hash::decode(input)?,
+            bytes: input
+                .bytes(2 * RECONCILE_BYTES_MAX, "reconciliation")?
+                .to_vec(),
+        })
+    }
+}
+
 impl Canonical for Topic {
     fn encode(&self, out: &mut Writer) {
         out.u8(*self as u8);
@@ -105,6 +136,7 @@ impl Canonical for Topic {
         match input.u8("topic")? {
             0 => Ok(Self::Hello),
             1 => Ok(Self::Held),
+            2 => Ok(Self::Whole),
             found => Err(DecodeError::Unknown {
                 what: "topic",
                 found,

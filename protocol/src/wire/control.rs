@@ -7,7 +7,7 @@ use crate::limits::{
 use crate::reconcile::Blinded;
 use crate::ticket::{read_addresses, write_addresses};
 use crate::view::Summary;
-use crate::wire::brief::{Again, Digest, Topic};
+use crate::wire::brief::{Again, Digest, Recent, Topic};
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::event::Incarnation;
 use crdt::hash::Hash;
@@ -138,6 +138,8 @@ pub enum Control {
     FrontierIs(Digest),
     /// Shows by a digest which checkpoint of the receiver's ledger the sender last held.
     EchoIs(Digest),
+    /// The initiator starts a new run over what is new since both sides were equal.
+    Recent(Recent),
 }
 
 /// What a machine gets that becomes one of a person's devices.
@@ -180,6 +182,19 @@ impl Canonical for Hello {
             alias: input.text(ALIAS_BYTES_MAX, "alias")?,
             addresses: read_addresses(input)?,
             ticket: input.option("ticket", |input| input.array("ticket secret"))?,
+        })
+    }
+}
+
+impl Canonical for Enrolled {
+    fn encode(&self, out: &mut Writer) {
+        self.certificate.encode(out);
+        self.host.encode(out);
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            certificate: DeviceCertificate::decode(input)?,
+            host: DeviceCertificate::decode(input)?,
         })
     }
 }
@@ -293,12 +308,13 @@ impl Canonical for Control {
             }
             Self::Enrolled(enrolled) => {
                 out.u8(13);
-                enrolled.certificate.encode(out);
-                enrolled.host.encode(out);
+                enrolled.encode(out);
             }
-            Self::Again(_) | Self::Tell(_) | Self::FrontierIs(_) | Self::EchoIs(_) => {
-                self.encode_brief(out);
-            }
+            Self::Again(_)
+            | Self::Tell(_)
+            | Self::FrontierIs(_)
+            | Self::EchoIs(_)
+            | Self::Recent(_) => self.encode_brief(out),
         }
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -350,10 +366,7 @@ impl Canonical for Control {
                 checkpoint: Box::new(Checkpoint::decode(input)?),
                 proof: input.list(PROOF_MAX, "consistency proof")?,
             },
-            13 => Self::Enrolled(Box::new(Enrolled {
-                certificate: DeviceCertificate::decode(input)?,
-                host: DeviceCertificate::decode(input)?,
-            })),
+            13 => Self::Enrolled(Box::new(Enrolled::decode(input)?)),
             tag => Self::decode_brief(tag, input)?,
         })
     }
@@ -379,6 +392,10 @@ impl Control {
                 out.u8(17);
                 digest.encode(out);
             }
+            Self::Recent(recent) => {
+                out.u8(18);
+                recent.encode(out);
+            }
             _ => {}
         }
     }
@@ -388,6 +405,7 @@ impl Control {
             15 => Self::Tell(Topic::decode(input)?),
             16 => Self::FrontierIs(Digest::decode(input)?),
             17 => Self::EchoIs(Digest::decode(input)?),
+            18 => Self::Recent(Recent::decode(input)?),
             found => {
                 return Err(DecodeError::Unknown {
                     what: "message",

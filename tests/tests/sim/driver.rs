@@ -170,8 +170,8 @@ impl End {
                 self.handle(node, Input::ConsentTaken, now);
             }
             Effect::LoadView => self.load_view(node, now),
-            Effect::LoadRun(salt) => {
-                let run = Run::new(&self.view, &salt).map(Box::new);
+            Effect::LoadRun { salt, since } => {
+                let run = Run::new(&self.view, &salt, since).map(Box::new);
                 self.handle(node, Input::Run(run), now);
             }
             Effect::Offer(items) => self.offer(node, &items, now),

@@ -241,3 +241,66 @@ fn a_line_that_has_not_grown_is_shown_again_after_an_hour_only() {
         .handle_checkpoint(checkpoint(1_000 + CHECKPOINT_FRESH_MS), Vec::new());
     assert_eq!(later.len(), 1);
 }
+
+/// Meets, lets both sides write `mine` and `theirs`, and meets again; tells whether the second
+/// reconciliation began with what is new, and whether it had to begin again.
+fn write_and_meet(mine: &[u16], theirs: &[u16]) -> (bool, bool, [usize; 2]) {
+    let (sides, _) = meet([None, None], 2_000);
+    let known = learnt(&sides);
+    let [mut one, mut other] = sides;
+    one.items.extend(mine);
+    other.items.extend(theirs);
+    for (side, known, role, peer) in [
+        (&mut one, known[0].clone(), Role::Initiator, 2),
+        (&mut other, known[1].clone(), Role::Responder, 1),
+    ] {
+        let own = hello(3 - peer);
+        side.session = Session::new(role, hello(peer).certificate.device, own).knowing(known);
+        side.told = View::default();
+        side.handle(Input::Started);
+    }
+    let (mut is_recent, mut is_whole, mut bytes) = (false, false, [0; 2]);
+    for _ in 0..1_000 {
+        let sent = |effect: Option<&Effect>| match effect {
+            Some(Effect::Send(Control::Recent(_))) => (true, false),
+            Some(Effect::Send(Control::Tell(_))) => (false, true),
+            _ => (false, false),
+        };
+        is_recent |= sent(one.out.front()).0;
+        is_whole |= sent(other.out.front()).1;
+        if !(pass(&mut one, &mut other, &mut bytes[0]) | pass(&mut other, &mut one, &mut bytes[1]))
+        {
+            break;
+        }
+    }
+    assert_in_sync(&one, &other);
+    (is_recent, is_whole, bytes)
+}
+
+#[test]
+fn a_reconciliation_begins_with_what_is_new() {
+    // Items from 2,000 on are newer than all that both had.
+    let (is_recent, is_whole, bytes) = write_and_meet(&[2_010, 2_020], &[2_030]);
+    assert!(is_recent && !is_whole);
+    assert!(bytes.iter().sum::<usize>() < 900, "{bytes:?}");
+}
+
+#[test]
+fn what_came_late_with_an_old_time_is_found_all_the_same() {
+    let (sides, _) = meet([None, None], 2_000);
+    let known = learnt(&sides);
+    let [mut one, mut other] = sides;
+    for number in [5, 700] {
+        one.items.remove(&number);
+    }
+    other.items.insert(3_000);
+    let peers = [2, 1].map(|peer| hello(peer).certificate.device);
+    one.session = Session::new(Role::Initiator, peers[0], hello(1)).knowing(known[0].clone());
+    other.session = Session::new(Role::Responder, peers[1], hello(2)).knowing(known[1].clone());
+    (one.told, other.told) = (View::default(), View::default());
+    one.handle(Input::Started);
+    other.handle(Input::Started);
+    deliver_all(&mut one, &mut other);
+    assert_in_sync(&one, &other);
+    assert_eq!((one.items.len(), one.came), (2_001, 3));
+}
