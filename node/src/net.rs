@@ -3,10 +3,17 @@
 //! A narrow seam: dial a device, open a stream, accept streams. Who may speak is decided by the
 //! session on the stream; here are the limits on connections. No DHT, no gossip, no identify.
 //!
+//! ```text
+//! bytes -> waiting room (handshake) -> gate (asks the door) -> stream -> session (greeting)
+//! ```
+//!
 //! Invariant: a [`Stream`] comes with the device whose key the transport proved.
 
 mod addresses;
+pub mod door;
+mod gate;
 mod swarm;
+mod waiting;
 
 pub use addresses::{device_of, peer_of};
 pub use swarm::{Network, NetworkError};

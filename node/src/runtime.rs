@@ -10,10 +10,11 @@ use crate::embed::Embedder;
 use crate::embed::builtin::Builtin;
 use crate::http::{self, Edge, Transport};
 use crate::identity::Identity;
+use crate::net::door::Door;
 use crate::net::{Network, NetworkError};
 use crate::notices::Notices;
 use crate::service::{Parts, Services};
-use crate::sync::{self, Sync};
+use crate::sync::Sync;
 use crate::{clock, identity, index};
 use crdt::identity::words::safety_words;
 use std::os::unix::fs::PermissionsExt as _;
@@ -140,23 +141,24 @@ pub async fn run(
     let notices = Notices::new(clock::now().0);
     let alias = alias_of(config, &store);
     let ports = places.data.join("network.ports");
+    let door = Door::default();
     let (network, incoming, swarm) = Network::start(
         &store.owner().device,
         &config.network.listen,
         &ports,
+        door.clone(),
         shutdown.clone(),
     )?;
-    tasks.spawn(swarm);
     let sync = Sync::new(
         Arc::clone(&store),
-        network,
+        (network, door),
         notices.clone(),
         alias.clone(),
         tasks.clone(),
         shutdown.clone(),
     );
-    tasks.spawn(sync.clone().accept(incoming));
-    tasks.spawn(sync::run_dialer(sync.clone()));
+    sync.start(incoming);
+    tasks.spawn(swarm);
     {
         let (store, embedder, stop) = (Arc::clone(&store), Arc::clone(&embedder), shutdown.clone());
         tasks.spawn_blocking(move || index::run(&store, &embedder, &stop));

@@ -6,16 +6,20 @@
 mod dialer;
 mod driver;
 mod frames;
+mod guests;
 mod pair;
+mod patience;
 mod welcome;
 
-pub use dialer::run as run_dialer;
 pub use driver::{Introduction, Outcome};
 
+use crate::net::door::{Door, Standing};
 use crate::net::{Network, Stream};
 use crate::notices::Notices;
 use crdt::id::{DeviceId, PersonId};
+use futures::FutureExt as _;
 use pair::Pairs;
+use patience::Patience;
 use protocol::session::{Acquaintance, Role, Status};
 use protocol::view::Summary;
 use protocol::wire::control::FeedTip;
@@ -32,6 +36,9 @@ use tokio_util::task::TaskTracker;
 /// Long enough for the handshakes of a slow link. It is also how long a peer that crashed right
 /// after a session began, and came back, may be taken for the second dial and turned away.
 const SIMULTANEOUS: Duration = Duration::from_secs(2);
+
+/// Session tasks of one device: one, the one that replaces it, and some that a crash there left.
+const SESSIONS_PER_DEVICE_MAX: usize = 8;
 
 /// What a session can be told from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +107,37 @@ struct Table {
     records: BTreeMap<Party, Record>,
     /// What the last session with a device learnt; for devices that are welcome.
     met: BTreeMap<DeviceId, Acquaintance>,
+    patience: Patience,
+    /// How many tasks each device keeps busy, with those that are ending.
+    busy: BTreeMap<DeviceId, usize>,
     next: u64,
+}
+
+/// A session task of a device, counted until it is dropped.
+struct Busy(Sync, DeviceId);
+
+impl Busy {
+    /// Counts one more, if the device has not got too many.
+    fn begin(sync: &Sync, device: DeviceId) -> Option<Self> {
+        let mut table = sync.table();
+        let count = table.busy.entry(device).or_default();
+        (*count < SESSIONS_PER_DEVICE_MAX).then(|| {
+            *count += 1;
+            Self(sync.clone(), device)
+        })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut table = self.0.table();
+        let left = table.busy.get(&self.1).map_or(0, |count| count - 1);
+        if left == 0 {
+            table.busy.remove(&self.1);
+        } else {
+            table.busy.insert(self.1, left);
+        }
+    }
 }
 
 /// All sessions of a node.
@@ -111,6 +148,7 @@ pub struct Sync(Arc<Inner>);
 struct Inner {
     store: Arc<Store>,
     network: Network,
+    door: Door,
     notices: Notices,
     alias: String,
     table: Mutex<Table>,
@@ -125,7 +163,7 @@ impl Sync {
     /// Prepares the sessions of a node.
     pub fn new(
         store: Arc<Store>,
-        network: Network,
+        (network, door): (Network, Door),
         notices: Notices,
         alias: String,
         tasks: TaskTracker,
@@ -134,6 +172,7 @@ impl Sync {
         Self(Arc::new(Inner {
             store,
             network,
+            door,
             notices,
             alias,
             table: Mutex::default(),
@@ -228,20 +267,50 @@ impl Sync {
         }
     }
 
-    /// Runs a session on a stream, as a task of its own.
+    /// Runs a session on a stream, as a task of its own. A panic in it ends this session only.
     pub fn spawn(&self, stream: Stream, role: Role, introduction: Option<Introduction>) {
-        let sync = self.clone();
-        self.0
-            .tasks
-            .spawn(async move { driver::run(sync, stream, role, introduction).await });
+        let (sync, device) = (self.clone(), stream.device);
+        let Some(busy) = Busy::begin(self, device) else {
+            tracing::debug!("a stream was turned away: its device has too many");
+            return;
+        };
+        self.0.tasks.spawn(async move {
+            let _busy = busy;
+            let session = driver::run(sync.clone(), stream, role, introduction);
+            let ended = std::panic::AssertUnwindSafe(session).catch_unwind().await;
+            if ended.is_err() {
+                tracing::error!("a session panicked; its peer is dialled again");
+                sync.sweep(device);
+            }
+        });
+    }
+
+    /// Takes sessions out of the table that are gone without a word.
+    fn sweep(&self, device: DeviceId) {
+        let mut table = self.table();
+        table
+            .sessions
+            .retain(|(_, of), handle| *of != device || !handle.commands.is_closed());
+    }
+
+    /// Names the guests and starts the tasks that run until the node stops.
+    pub fn start(&self, incoming: mpsc::Receiver<Stream>) {
+        self.mind_the_door();
+        let tasks = &self.0.tasks;
+        tasks.spawn(self.clone().keep_the_door());
+        tasks.spawn(self.clone().accept(incoming));
+        tasks.spawn(dialer::run(self.clone()));
     }
 
     /// Accepts incoming streams until the node stops.
-    pub async fn accept(self, mut incoming: mpsc::Receiver<Stream>) {
+    async fn accept(self, mut incoming: mpsc::Receiver<Stream>) {
         loop {
             tokio::select! {
                 () = self.0.shutdown.cancelled() => return,
                 stream = incoming.recv() => match stream {
+                    Some(stream) if self.is_paused(&stream.device) => {
+                        tracing::debug!("a stream was turned away: its device has to wait");
+                    }
                     Some(stream) => self.spawn(stream, Role::Responder, None),
                     None => return,
                 },
@@ -298,6 +367,30 @@ impl Sync {
         let record = table.records.entry(party).or_default();
         record.bytes_in += bytes_in;
         record.bytes_out += bytes_out;
+    }
+
+    /// Notes that a device broke the protocol: it has to wait, and `status` says why.
+    fn note_fault(&self, device: DeviceId, person: Option<PersonId>, reason: &str) {
+        if self.0.door.standing(&device) != Standing::Known {
+            return;
+        }
+        let pause = self.table().patience.note(device, reason, Instant::now());
+        tracing::warn!(reason, ?pause, "a peer broke the protocol; it has to wait");
+        let person = person.or_else(|| self.0.store.read(|s| s.authority.person_of(&device)));
+        if let Some(person) = person {
+            let error = format!("it broke the protocol: {reason}");
+            self.note_error(self.party(person, device), Some(error));
+        }
+        self.mind_the_door();
+        self.0.network.disconnect(device);
+    }
+
+    /// Tells whether a device has to wait after it broke the protocol.
+    fn is_paused(&self, device: &DeviceId) -> bool {
+        self.table()
+            .patience
+            .pause(device, Instant::now())
+            .is_some()
     }
 
     fn note_error(&self, party: Party, error: Option<String>) {

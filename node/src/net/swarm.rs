@@ -2,13 +2,19 @@
 
 use super::Stream;
 use super::addresses::{device_of, is_dialable, peer_of, port_of, with_port};
+use super::door::{Door, Standing};
+use super::gate::Gate;
+use super::waiting::{HANDSHAKE, QUIC, TCP, WaitingRoom};
 use crdt::id::DeviceId;
 use crdt::identity::DeviceKey;
 use futures::StreamExt as _;
 use libp2p::connection_limits::{Behaviour as Limits, ConnectionLimits};
+use libp2p::core::Transport as _;
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::upgrade::Version;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, noise, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, noise, quic, tcp, yamux};
 use libp2p_stream as streams;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,12 +24,23 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new(protocol::wire::PROTOCOL);
-/// Connections that have not finished their handshake; what a flood can hold.
-const PENDING_INCOMING_MAX: u32 = 32;
+/// Connections that have not finished their handshake: two waiting rooms, and those on their way
+/// out of them. The rooms make room; this would lock everyone out, so it must never be reached.
+const PENDING_INCOMING_MAX: u32 = 2_048;
+/// Connections that we are making.
+const PENDING_OUTGOING_MAX: u32 = 64;
 /// Connections from outside.
-const ESTABLISHED_INCOMING_MAX: u32 = 128;
-/// Connections of one device: one each way while both dial.
-const ESTABLISHED_PER_PEER_MAX: u32 = 4;
+const ESTABLISHED_INCOMING_MAX: u32 = 256;
+/// Connections that we made.
+const ESTABLISHED_OUTGOING_MAX: u32 = 256;
+/// Connections of one device; the gate closes older ones before there are so many.
+const ESTABLISHED_PER_PEER_MAX: u32 = 12;
+/// All connections.
+const ESTABLISHED_MAX: u32 = 512;
+/// Streams of one connection: a session, the one that replaces it, and attachments.
+const STREAMS_MAX: u32 = 16;
+/// Streams of one connection that have not agreed on a protocol.
+const STREAMS_NEGOTIATING_MAX: usize = 8;
 /// A connection without streams is closed after this.
 const IDLE: Duration = Duration::from_secs(30);
 /// Bytes on their way per stream and per connection.
@@ -37,6 +54,7 @@ const INCOMING_MAX: usize = 64;
 #[derive(NetworkBehaviour)]
 struct Behaviour {
     limits: Limits,
+    gate: Gate,
     streams: streams::Behaviour,
 }
 
@@ -46,6 +64,7 @@ enum Command {
         addresses: Vec<Multiaddr>,
         done: oneshot::Sender<Result<(), String>>,
     },
+    Disconnect(PeerId),
 }
 
 /// The reason why the network did not do something.
@@ -87,6 +106,7 @@ impl Network {
         device: &DeviceKey,
         listen: &[String],
         ports: &Path,
+        door: Door,
         shutdown: CancellationToken,
     ) -> Result<
         (
@@ -96,7 +116,7 @@ impl Network {
         ),
         NetworkError,
     > {
-        let mut swarm = build(device)?;
+        let mut swarm = build(device, door.clone())?;
         let last = read_ports(ports);
         for text in listen {
             listen_on(&mut swarm, text, last)?;
@@ -119,7 +139,7 @@ impl Network {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = task.run() => {}
-                () = accept(incoming, accepted) => {}
+                () = accept(incoming, accepted, door) => {}
             }
         };
         Ok((
@@ -167,42 +187,62 @@ impl Network {
         }
     }
 
+    /// Closes all connections of a device, with everything that runs on them.
+    pub fn disconnect(&self, device: DeviceId) {
+        if let Some(peer) = peer_of(&device)
+            && self.commands.try_send(Command::Disconnect(peer)).is_err()
+        {
+            tracing::debug!("the network is busy or stopping; a connection stays");
+        }
+    }
+
     /// Returns where this node can be reached.
     pub fn listen(&self) -> Vec<String> {
         self.listen.borrow().clone()
     }
 }
 
-fn build(device: &DeviceKey) -> Result<Swarm<Behaviour>, NetworkError> {
+fn build(device: &DeviceKey, door: Door) -> Result<Swarm<Behaviour>, NetworkError> {
     let failed = |error: String| NetworkError::Transport(error);
     let mut secret = zeroize::Zeroizing::new(*device.transport_secret());
     let key = libp2p::identity::Keypair::ed25519_from_bytes(&mut *secret)
         .map_err(|error| failed(error.to_string()))?;
     let limits = ConnectionLimits::default()
         .with_max_pending_incoming(Some(PENDING_INCOMING_MAX))
+        .with_max_pending_outgoing(Some(PENDING_OUTGOING_MAX))
         .with_max_established_incoming(Some(ESTABLISHED_INCOMING_MAX))
-        .with_max_established_per_peer(Some(ESTABLISHED_PER_PEER_MAX));
-    let swarm = SwarmBuilder::with_existing_identity(key)
-        .with_tokio()
-        .with_tcp(
-            tcp::Config::default().nodelay(true),
-            noise::Config::new,
-            yamux::Config::default,
-        )
-        .map_err(|error| failed(error.to_string()))?
-        .with_quic_config(|mut config| {
-            config.max_stream_data = STREAM_WINDOW;
-            config.max_connection_data = CONNECTION_WINDOW;
-            config
-        })
-        .with_behaviour(|_| Behaviour {
-            limits: Limits::new(limits),
-            streams: streams::Behaviour::new(),
-        })
-        .map_err(|error| failed(error.to_string()))?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
-        .build();
-    Ok(swarm)
+        .with_max_established_outgoing(Some(ESTABLISHED_OUTGOING_MAX))
+        .with_max_established_per_peer(Some(ESTABLISHED_PER_PEER_MAX))
+        .with_max_established(Some(ESTABLISHED_MAX));
+    let mut quic = quic::Config::new(&key);
+    quic.max_stream_data = STREAM_WINDOW;
+    quic.max_connection_data = CONNECTION_WINDOW;
+    quic.max_concurrent_stream_limit = STREAMS_MAX;
+    quic.handshake_timeout = HANDSHAKE;
+    let quic = quic::tokio::Transport::new(quic)
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
+    let mut multiplexed = yamux::Config::default();
+    multiplexed.set_max_num_streams(STREAMS_MAX as usize);
+    let noise = noise::Config::new(&key).map_err(|error| failed(error.to_string()))?;
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise)
+        .multiplex(multiplexed)
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
+    // A room each: silent TCP connections must not show out those who shake hands over QUIC.
+    let both = WaitingRoom::new(quic.boxed(), QUIC)
+        .or_transport(WaitingRoom::new(tcp.boxed(), TCP))
+        .map(|either, _| either.into_inner());
+    let behaviour = Behaviour {
+        limits: Limits::new(limits),
+        gate: Gate::new(door),
+        streams: streams::Behaviour::new(),
+    };
+    let config = libp2p::swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(IDLE)
+        .with_max_negotiating_inbound_streams(STREAMS_NEGOTIATING_MAX);
+    let me = key.public().to_peer_id();
+    Ok(Swarm::new(both.boxed(), behaviour, me, config))
 }
 
 type Ports = (Option<u16>, Option<u16>);
@@ -240,9 +280,15 @@ fn listen_on(swarm: &mut Swarm<Behaviour>, text: &str, last: Ports) -> Result<()
 }
 
 /// Hands incoming streams on and does nothing else: a lagging acceptor loses streams.
-async fn accept(mut incoming: streams::IncomingStreams, accepted: mpsc::Sender<Stream>) {
+async fn accept(
+    mut incoming: streams::IncomingStreams,
+    accepted: mpsc::Sender<Stream>,
+    door: Door,
+) {
     while let Some((peer, stream)) = incoming.next().await {
-        let Some(device) = device_of(&peer) else {
+        // It may have been shown the door since it connected.
+        let welcome = |device: &DeviceId| door.standing(device) != Standing::Unwelcome;
+        let Some(device) = device_of(&peer).filter(welcome) else {
             continue;
         };
         if accepted.try_send(Stream { device, stream }).is_err() {
@@ -267,6 +313,11 @@ impl Task {
                 command = self.inbox.recv() => match command {
                     Some(Command::Dial { peer, addresses, done }) => {
                         self.dial(peer, addresses, done);
+                    }
+                    Some(Command::Disconnect(peer)) => {
+                        if self.swarm.disconnect_peer_id(peer).is_err() {
+                            tracing::debug!("there was no connection to close");
+                        }
                     }
                     None => return,
                 },

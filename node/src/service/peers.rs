@@ -192,6 +192,7 @@ impl Services {
             tx.add_invite(given);
             Ok(())
         })?;
+        self.0.sync.mind_the_door();
         Ok(Invite {
             ticket: ticket.to_string(),
             expires: ticket.expires.to_rfc3339(),

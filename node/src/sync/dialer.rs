@@ -20,7 +20,7 @@ struct Attempt {
 }
 
 /// Dials until the node stops.
-pub async fn run(sync: Sync) {
+pub(super) async fn run(sync: Sync) {
     let mut attempts: BTreeMap<Party, Attempt> = BTreeMap::new();
     let mut wake = sync.0.wake.subscribe();
     let mut renewal = Instant::now();

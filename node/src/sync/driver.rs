@@ -10,7 +10,7 @@
 mod consent;
 mod witness;
 
-use super::frames::{Outgoing, read_all, write_all};
+use super::frames::{Misread, Outgoing, PACE, Received, read_all, write_all};
 use super::pair::{self, Pair, Seen};
 use super::welcome::Welcome;
 use super::{Command, Handle, Sync};
@@ -83,7 +83,7 @@ pub(super) struct Driver {
     /// Own late changes that this session was given to hand over.
     handed: BTreeSet<EventId>,
     timers: BTreeMap<Timer, Instant>,
-    fault: Option<&'static str>,
+    fault: Option<String>,
     opened: Instant,
     counted_out: u64,
 }
@@ -124,12 +124,13 @@ pub(super) async fn run(
     let tasks = &driver.sync.0.tasks;
     let store = Arc::clone(&driver.sync.0.store);
     let write = tasks.spawn(write_all(writer, outgoing, written, store));
-    let read = tasks.spawn(read_all(reader, frames_in));
+    let read = tasks.spawn(read_all(reader, frames_in, PACE));
     let mut wires = Wires {
         frames,
         inbox,
         changes: driver.sync.0.changes.subscribe(),
         shutdown: driver.sync.0.shutdown.clone(),
+        outbox: driver.outbox.clone(),
         looked: Instant::now(),
     };
     driver.feed(Input::Started).await;
@@ -155,10 +156,12 @@ pub(super) async fn run(
 
 /// Everything that a session waits for.
 struct Wires {
-    frames: mpsc::Receiver<Vec<u8>>,
+    frames: mpsc::Receiver<Result<Received, Misread>>,
     inbox: mpsc::Receiver<Command>,
     changes: watch::Receiver<u64>,
     shutdown: CancellationToken,
+    /// Where messages go; it closes when the peer does not take them.
+    outbox: mpsc::Sender<Outgoing>,
     looked: Instant,
 }
 
@@ -174,6 +177,7 @@ impl Wires {
         });
         tokio::select! {
             () = self.shutdown.cancelled() => Some(driver.say_goodbye().await),
+            () = self.outbox.closed() => Some(Input::Disconnected),
             frame = self.frames.recv() => Some(driver.receive(frame)),
             command = self.inbox.recv() => match command {
                 Some(Command::Prove) => Some(Input::ProveAsked),
@@ -235,9 +239,14 @@ impl Driver {
         }
     }
 
-    fn receive(&mut self, frame: Option<Vec<u8>>) -> Input {
-        let Some(frame) = frame else {
-            return Input::Disconnected;
+    fn receive(&mut self, frame: Option<Result<Received, Misread>>) -> Input {
+        let frame = match frame {
+            Some(Ok(frame)) => frame.into_bytes(),
+            Some(Err(misread)) => {
+                self.fault = Some(misread.to_string());
+                return Input::Disconnected;
+            }
+            None => return Input::Disconnected,
         };
         if let Some((person, _)) = self.peer {
             let party = self.sync.party(person, self.device);
@@ -248,8 +257,8 @@ impl Driver {
             Ok(Message::Control(message)) => Input::Message(message),
             Ok(Message::Content(content)) => Input::Content(content),
             Err(error) => {
-                tracing::info!(%error, "a peer sent bytes that do not read; the session ends");
-                self.fault = Some("bytes that do not read");
+                tracing::debug!(%error, "a frame does not read");
+                self.fault = Some("bytes that do not read".to_owned());
                 Input::Disconnected
             }
         }
@@ -363,7 +372,7 @@ impl Driver {
             }
             Effect::Close { reason, fault } => {
                 if fault {
-                    self.fault = Some(reason);
+                    self.fault = Some(reason.to_owned());
                 }
                 tracing::debug!(reason, "a session ends");
                 None
@@ -536,6 +545,7 @@ impl Driver {
         match admitted {
             Ok(Welcome::In) => {}
             Ok(Welcome::Enrolled(enrolled)) => {
+                self.block(Sync::mind_the_door);
                 self.sync.changed();
                 return Admission::Enrol(enrolled);
             }
@@ -558,6 +568,8 @@ impl Driver {
             return Admission::Refuse(RefusedBecause::NotPaired);
         };
         self.peer = Some((person, number));
+        // Its other connections need not wait for the door to be looked after.
+        self.block(Sync::mind_the_door);
         self.sync
             .note_error(self.sync.party(person, self.device), None);
         let did = crdt::identity::did::to_did(&person);
@@ -575,11 +587,10 @@ impl Driver {
             self.sync.deregister(person, self.device, number, last);
             let did = crdt::identity::did::to_did(&person);
             self.sync.0.notices.send("peer.offline", Some(did));
-            if let Some(reason) = self.fault {
-                tracing::info!(reason, "a peer broke the protocol; the session ended");
-                let party = self.sync.party(person, self.device);
-                self.sync.note_error(party, Some(reason.to_owned()));
-            }
+        }
+        if let Some(reason) = self.fault.take() {
+            let person = self.peer.map(|(person, _)| person);
+            self.sync.note_fault(self.device, person, &reason);
         }
     }
 }

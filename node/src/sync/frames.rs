@@ -5,20 +5,41 @@
 //! fits into it only as [`Cleared`].
 
 use crate::egress::Cleared;
-use crate::net::Bytes;
 use crdt::id::PersonId;
-use futures::io::ReadHalf;
-use futures::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use protocol::limits::FRAME_BYTES_MAX;
 use protocol::wire::content::Content;
 use protocol::wire::control::Control;
 use protocol::wire::{FRAME_HEADER_BYTES, content_frame, control_frame, frame_length};
 use std::sync::Arc;
 use std::time::Duration;
 use storage::store::Store;
-use tokio::sync::{mpsc, watch};
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
+/// Bytes of frames of one session that came and were not worked off: a window of usual frames, or
+/// the largest while another is worked off. Then reading stops, and the peer has to wait.
+const INBOX_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
+/// What the smallest frame counts, so that many of them are bounded too.
+const FRAME_ROOM_MIN: usize = 1 << 10;
+/// How long frames may take: the slowest link that is of use brings 8 KiB in a second.
+pub(super) const PACE: Pace = Pace {
+    time_min: Duration::from_secs(10),
+    bytes_per_second_min: 8 << 10,
+};
+/// What is set aside for a frame before its bytes come.
+const CHUNK_BYTES: usize = 16 << 10;
 /// How long a frame may take to be written before the peer counts as gone.
 const WRITE_MAX: Duration = Duration::from_secs(30);
+
+/// How long a frame may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// From its first byte on, however short it is.
+    pub(super) time_min: Duration,
+    /// What a long one may take longer.
+    pub(super) bytes_per_second_min: usize,
+}
 
 /// What is written to a peer: control, or content that the guard cleared. Nothing else fits.
 pub(super) enum Outgoing {
@@ -32,22 +53,80 @@ pub(super) enum Outgoing {
     },
 }
 
-/// Reads frames until the stream ends or one is over the limit.
-pub(super) async fn read_all(mut reader: ReadHalf<Bytes>, frames: mpsc::Sender<Vec<u8>>) {
+/// A frame, with the room it takes until it is worked off.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) bytes: Vec<u8>,
+    room: OwnedSemaphorePermit,
+}
+
+impl Received {
+    /// Returns the message and makes room for the next.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        drop(self.room);
+        self.bytes
+    }
+}
+
+/// Why reading ended although the stream did not: what a peer did wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(super) enum Misread {
+    #[error("a frame over the limit")]
+    TooLong,
+    #[error("a frame that came too slowly")]
+    TooSlow,
+}
+
+/// Reads frames until the stream ends or one is against the rules, which is the last thing sent.
+///
+/// Memory follows what has come, not what was announced, and is bounded for all frames that wait.
+pub(super) async fn read_all(
+    mut reader: impl AsyncRead + Unpin,
+    frames: mpsc::Sender<Result<Received, Misread>>,
+    pace: Pace,
+) {
+    let room = Arc::new(Semaphore::new(INBOX_BYTES_MAX));
     loop {
-        let mut header = [0; FRAME_HEADER_BYTES];
-        if reader.read_exact(&mut header).await.is_err() {
+        let read = read_frame(&mut reader, &room, pace).await;
+        let is_last = !matches!(read, Some(Ok(_)));
+        if let Some(read) = read
+            && frames.send(read).await.is_err()
+        {
             return;
         }
-        let Some(length) = frame_length(header) else {
-            tracing::info!("a peer announced a frame over the limit; the session ends");
-            return;
-        };
-        let mut frame = vec![0; length];
-        if reader.read_exact(&mut frame).await.is_err() || frames.send(frame).await.is_err() {
+        if is_last {
             return;
         }
     }
+}
+
+/// Reads one frame; none if the stream ended.
+async fn read_frame(
+    reader: &mut (impl AsyncRead + Unpin),
+    room: &Arc<Semaphore>,
+    pace: Pace,
+) -> Option<Result<Received, Misread>> {
+    let mut header = [0; FRAME_HEADER_BYTES];
+    let (first, rest) = header.split_at_mut(1);
+    // A live session may be silent for hours; a frame that began may not.
+    reader.read_exact(first).await.ok()?;
+    match tokio::time::timeout(pace.time_min, reader.read_exact(rest)).await {
+        Ok(read) => read.ok()?,
+        Err(_) => return Some(Err(Misread::TooSlow)),
+    }
+    let Some(length) = frame_length(header) else {
+        return Some(Err(Misread::TooLong));
+    };
+    let permits = u32::try_from(length.max(FRAME_ROOM_MIN)).ok()?;
+    let room = Arc::clone(room).acquire_many_owned(permits).await.ok()?;
+    let mut bytes = Vec::with_capacity(length.min(CHUNK_BYTES));
+    let mut body = reader.take(length as u64);
+    let slow = Duration::from_secs((length / pace.bytes_per_second_min) as u64);
+    match tokio::time::timeout(pace.time_min + slow, body.read_to_end(&mut bytes)).await {
+        Ok(read) => read.ok()?,
+        Err(_) => return Some(Err(Misread::TooSlow)),
+    };
+    (bytes.len() == length).then_some(Ok(Received { bytes, room }))
 }
 
 /// Writes messages until there are no more or the peer is gone.
@@ -101,6 +180,7 @@ mod tests {
     use storage::store::query::Frontier;
     use storage::store::{Owner, StoreError};
     use storage::tx::{ShareError, WriteError};
+    use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
     /// Keeps what is written.
     #[derive(Clone, Default)]
@@ -180,6 +260,55 @@ mod tests {
             .unwrap();
         tell(other, owner);
         grant
+    }
+
+    fn announced(length: usize) -> Vec<u8> {
+        u32::try_from(length).unwrap().to_le_bytes().to_vec()
+    }
+
+    async fn first(wire: impl AsyncRead + Unpin, pace: Pace) -> Option<Result<Received, Misread>> {
+        let (sender, mut frames) = mpsc::channel(8);
+        let read = tokio::time::timeout(Duration::from_secs(20), read_all(wire, sender, pace));
+        let (_, first) = futures::join!(read, frames.recv());
+        first
+    }
+
+    #[tokio::test]
+    async fn frames_that_are_too_long_or_too_slow_are_against_the_rules() {
+        let long = announced(FRAME_BYTES_MAX + 1);
+        let misread = first(long.as_slice(), PACE).await.unwrap().unwrap_err();
+        assert_eq!(misread, Misread::TooLong);
+        let hurried = Pace {
+            time_min: Duration::from_millis(20),
+            bytes_per_second_min: FRAME_BYTES_MAX * 2,
+        };
+        // Begun and not ended: in the header, and in the body.
+        for begun in [vec![0; 2], [announced(9), vec![0; 8]].concat()] {
+            let (wire, other) = tokio::io::duplex(64);
+            let (mut wire, mut other) = (wire.compat(), other.compat());
+            other.write_all(&begun).await.unwrap();
+            other.flush().await.unwrap();
+            let misread = first(&mut wire, hurried).await.unwrap().unwrap_err();
+            assert_eq!(misread, Misread::TooSlow);
+        }
+        let whole = [announced(3), vec![1, 2, 3]].concat();
+        let read = first(whole.as_slice(), hurried).await.unwrap().unwrap();
+        assert_eq!(read.into_bytes(), [1, 2, 3]);
+        let cut = [announced(3), vec![1]].concat();
+        assert!(first(cut.as_slice(), hurried).await.is_none(), "no fault");
+    }
+
+    #[tokio::test]
+    async fn reading_stops_while_frames_wait_to_be_worked_off() {
+        let frame = [announced(FRAME_BYTES_MAX), vec![0; FRAME_BYTES_MAX]].concat();
+        let wire = frame.repeat(4);
+        let (sender, mut frames) = mpsc::channel(64);
+        let mut read = Box::pin(read_all(wire.as_slice(), sender, PACE));
+        let waits = tokio::time::timeout(Duration::from_millis(100), &mut read).await;
+        assert!(waits.is_err() && frames.len() == 2, "{}", frames.len());
+        drop(frames.recv().await);
+        let waits = tokio::time::timeout(Duration::from_millis(100), &mut read).await;
+        assert!(waits.is_err() && frames.len() == 2, "one more came");
     }
 
     #[tokio::test]

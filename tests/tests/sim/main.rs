@@ -17,6 +17,7 @@ mod bijection;
 mod consent;
 mod devices;
 mod driver;
+mod first_sync;
 mod guard;
 mod guarded;
 mod leases;

@@ -17,10 +17,12 @@ use brain_tests::{Node, eventually};
 use crdt::identity::DeviceKey;
 use futures::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use node::config::Unlock;
+use node::net::door::{Door, Guests};
 use node::net::{Bytes, Network, Stream};
 use protocol::ticket::Ticket;
 use protocol::wire::control::Control;
 use protocol::wire::{FRAME_HEADER_BYTES, Message, control_frame, frame_length};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Runtime;
@@ -53,12 +55,12 @@ pub(crate) struct Between {
     recorded: Recorded,
 }
 
-fn key(node: &Node) -> DeviceKey {
+pub(crate) fn key(node: &Node) -> DeviceKey {
     let opened = node::identity::open(&node.home(), &Unlock::default());
     opened.expect("the folder is the test's own").owner.device
 }
 
-fn addresses(node: &Node) -> Vec<String> {
+pub(crate) fn addresses(node: &Node) -> Vec<String> {
     let status = node.json(["status"]);
     let listen = status.pointer("/network/listen");
     let listen = listen.and_then(serde_json::Value::as_array);
@@ -77,12 +79,18 @@ impl Between {
         let cuts_content = Arc::new(AtomicBool::new(false));
         let recorded = Recorded::default();
         let folder = one.folder();
+        let door = Door::default();
+        door.admit(Guests {
+            known: BTreeSet::from([key(one).id(), key(other).id()]),
+            ..Guests::default()
+        });
         let (sides, incoming) = runtime.block_on(async {
             let side = |poses_as: &Node, talks_to: &Node, number: u8| {
                 let ports = folder.join(format!("{alias}.{number}.ports"));
                 let listen = ["/ip4/127.0.0.1/udp/0/quic-v1".to_owned()];
                 let key_of = key(poses_as);
-                let started = Network::start(&key_of, &listen, &ports, stop.clone());
+                let (door, stop) = (door.clone(), stop.clone());
+                let started = Network::start(&key_of, &listen, &ports, door, stop);
                 let (network, incoming, run) = started.expect("loopback has a port");
                 tasks.spawn(run);
                 let side = Side {

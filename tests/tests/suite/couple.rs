@@ -21,9 +21,14 @@ pub(crate) struct Couple {
 impl Couple {
     /// Starts both nodes and introduces them.
     pub(crate) fn start() -> Self {
+        Self::of(Node::start)
+    }
+
+    /// Introduces two nodes that are started in a way of the test's own.
+    pub(crate) fn of(start: impl Fn(&str) -> Node + Sync) -> Self {
         let (ana, bob) = std::thread::scope(|scope| {
-            let ana = scope.spawn(|| Node::start("ana"));
-            let bob = Node::start("bob");
+            let ana = scope.spawn(|| start("ana"));
+            let bob = start("bob");
             (ana.join().expect("ana starts"), bob)
         });
         let ticket = ana.brainctl(["peer", "invite", "--name", "bob", "--ids"]);

@@ -6,6 +6,7 @@
 //! tampered a ledger changed on the disk, also with the key of the device, is found out
 //! crash    kill -9 at seeded moments loses nothing that was acknowledged
 //! bijection  three nodes with sniffers between them: ledgers and wires agree both ways
+//! flood    half-open connections and a hostile peer keep nobody out and take little memory
 //! verbs    every verb of every surface that changes a memory reaches the other node
 //! ```
 //!
@@ -16,6 +17,7 @@ mod between;
 mod bijection;
 mod couple;
 mod crash;
+mod flood;
 mod http;
 mod sharing;
 mod tampered;
