@@ -29,6 +29,9 @@ pub const ADDRESS_BYTES_MAX: usize = 256;
 pub const GREETING_MS: u64 = 5_000;
 /// How long until an unequal proof is tried again, in milliseconds.
 pub const RETRY_MS: u64 = 15_000;
+/// How long a peer that is waited for may say nothing, in milliseconds: a store that is slow takes
+/// seconds, and a session that never ends keeps the next from beginning.
+pub const STALLED_MS: u64 = 120_000;
 /// The most reconciliations in a row that bring nothing before the session waits.
 pub const FRUITLESS_RUNS_MAX: u32 = 2;
 /// How long a checkpoint of a line that has not grown is not shown again, in milliseconds: it also

@@ -33,6 +33,7 @@ pub use greeting::Admission;
 pub use input::{Effect, Input, Timer};
 pub use status::Status;
 
+use crate::limits::STALLED_MS;
 use crate::reconcile::Salt;
 use crate::view::{Summary, View};
 use crate::wire::control::{Control, Hello, RefusedBecause};
@@ -85,6 +86,10 @@ pub struct Session {
     view: Summary,
     /// The time of the newest item in it.
     newest: u64,
+    /// When the peer last said anything.
+    heard: Timestamp,
+    /// Whether the driver was asked to look again whether the peer goes on.
+    is_watched: bool,
     witnessing: Witnessing,
     status: Status,
     /// The status that was last told.
@@ -105,6 +110,8 @@ impl Session {
             phase: Phase::Greeting(Greeting::default()),
             view: View::default().summary(),
             newest: 0,
+            heard: Timestamp(0),
+            is_watched: false,
             witnessing: Witnessing::default(),
             status: Status::default(),
             reported: Status::default(),
@@ -145,6 +152,9 @@ impl Session {
         if self.is_closed() {
             return Vec::new();
         }
+        if matches!(input, Input::Message(_) | Input::Content(_)) {
+            self.heard = now;
+        }
         match input {
             Input::Started => self.start(),
             Input::Admission(admission) => self.handle_admission(&admission),
@@ -162,7 +172,7 @@ impl Session {
             Input::ProveAsked => self.handle_prove_asked(),
             Input::Held(held) => self.handle_held(held),
             Input::Checkpoint { checkpoint, proof } => self.handle_checkpoint(checkpoint, proof),
-            Input::Fired(timer) => self.handle_timer(timer),
+            Input::Fired(timer) => self.handle_timer(timer, now),
             Input::Disconnected => self.close("disconnected"),
         }
         .into_iter()
@@ -190,12 +200,37 @@ impl Session {
         }
     }
 
-    fn handle_timer(&mut self, timer: Timer) -> Vec<Effect> {
+    fn handle_timer(&mut self, timer: Timer, now: Timestamp) -> Vec<Effect> {
         match (timer, &self.phase) {
             (Timer::Greeting, Phase::Greeting(_)) => self.close("the peer did not greet in time"),
             (Timer::Retry, Phase::Syncing(_)) => self.retry(),
+            (Timer::Stalled, _) => {
+                self.is_watched = false;
+                if self.is_waiting() && now >= self.heard.plus_ms(STALLED_MS) {
+                    return self.close("the peer does not go on");
+                }
+                Vec::new()
+            }
             _ => Vec::new(),
         }
+    }
+
+    /// Tells whether the next thing is the peer's to say.
+    fn is_waiting(&self) -> bool {
+        match &self.phase {
+            Phase::Consenting(_) => true,
+            Phase::Syncing(syncing) => syncing.is_busy(),
+            Phase::Greeting(_) | Phase::Closed => false,
+        }
+    }
+
+    /// Has the driver look again later whether a peer that is waited for goes on.
+    fn watch(&mut self) -> Option<Effect> {
+        if self.is_watched || !self.is_waiting() {
+            return None;
+        }
+        self.is_watched = true;
+        Some(Effect::SetTimer(Timer::Stalled, STALLED_MS))
     }
 
     /// Tells whether both sides understand digests.
@@ -229,12 +264,13 @@ impl Session {
             _ => Flow::Shut,
         };
         self.status.refresh(self.view, flow, now);
+        let mut effects: Vec<Effect> = self.watch().into_iter().collect();
         if self.status == self.reported {
-            return Vec::new();
+            return effects;
         }
         let is_news = self.status.in_sync && !self.reported.in_sync;
         self.reported.clone_from(&self.status);
-        let mut effects = vec![Effect::Report(self.status.clone())];
+        effects.push(Effect::Report(self.status.clone()));
         effects.extend(self.witness_again().filter(|_| is_news));
         effects
     }

@@ -75,6 +75,8 @@ pub enum Timer {
     Greeting,
     /// An unequal proof is tried again.
     Retry,
+    /// The peer has to have gone on.
+    Stalled,
 }
 
 /// Something to do.

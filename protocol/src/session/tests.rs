@@ -396,3 +396,29 @@ fn an_answer_to_nothing_and_a_run_that_never_began_are_violations() {
         assert!(matches!(one.closed, Some((_, true))));
     }
 }
+
+#[test]
+fn a_peer_that_stops_in_the_middle_is_let_go_and_a_slow_one_is_not() {
+    let late = |ms: u64| Timestamp(NOW.0 + ms);
+    for is_slow in [false, true] {
+        let (mut one, mut other) = connected(0..10, 0..10);
+        one.items.insert(100);
+        one.look();
+        // What the other side says from now on is lost.
+        let input = one.next().expect("the new item is offered");
+        other.handle(input);
+        let fired = |side: &mut Side, at| side.session.handle(Input::Fired(Timer::Stalled), at);
+        if is_slow {
+            let input = other.next().expect("an answer");
+            one.session.handle(input, late(STALLED_MS - 1));
+        }
+        let effects = fired(&mut one, late(STALLED_MS));
+        assert_eq!(fault_of(&effects), (!is_slow).then_some(false));
+    }
+    // And who has nothing to wait for waits for ever.
+    let (mut one, _) = connected(0..10, 0..10);
+    let effects = one
+        .session
+        .handle(Input::Fired(Timer::Stalled), late(10 * STALLED_MS));
+    assert_eq!(fault_of(&effects), None);
+}
