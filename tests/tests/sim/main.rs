@@ -20,6 +20,7 @@ mod driver;
 mod first_sync;
 mod guard;
 mod guarded;
+mod hostile;
 mod leases;
 mod many_cuts;
 mod model;
