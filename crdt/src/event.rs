@@ -20,6 +20,7 @@
 pub mod admit;
 pub mod adopt;
 pub mod body;
+pub mod fork;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer, ascending};
 use crate::envelope::{ContentKey, Epoch, OpenError};
@@ -365,7 +366,8 @@ impl Signed<Event> {
             feed => feed,
         }
     }
-    fn signature_holds(&self) -> bool {
+    /// Tells whether the device that the event names as author signed it.
+    pub fn signature_holds(&self) -> bool {
         let at = self.bytes.len().saturating_sub(SIGNATURE_BYTES);
         self.bytes
             .get(at..)

@@ -24,7 +24,7 @@ pub mod limits;
 mod project;
 
 pub use content::{Attachment, Content, ContentError, Link};
-pub use document::{ChangeHash, Document, RestoreError};
+pub use document::{ChangeHash, Document, RestoreError, contained};
 pub use edit::{BodyEdit, Change, Edit, EditError, SourceEdit, Writer};
 pub use gate::{BatchRefusal, Incoming, Refusal};
 

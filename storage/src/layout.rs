@@ -23,6 +23,8 @@
 //! | `invite` | hash of the secret | [`Invite`](crate::records::Invite) | no: primary |
 //! | `tray` | opaque(event) | late work that was refused, see [`crate::late`] | no: primary |
 //! | `late` | opaque(event) | own changes that the owner does not accept | no: primary |
+//! | `fork` | opaque(memory) | a memory in which a feed forked, see [`crate::fork`] | yes |
+//! | `quarantine` | opaque(memory) | [`Quarantined`](crate::quarantine::Quarantined) | yes: a rebuild tries again |
 //! | `meta` | name | small records | no: primary |
 //!
 //! Opaque keys are keyed hashes: where their order does not matter, rows tell nothing about what
@@ -50,20 +52,26 @@ pub(crate) const PEER: Keyspace = Keyspace("peer");
 pub(crate) const INVITE: Keyspace = Keyspace("invite");
 pub(crate) const TRAY: Keyspace = Keyspace("tray");
 pub(crate) const LATE: Keyspace = Keyspace("late");
+pub(crate) const FORK: Keyspace = Keyspace("fork");
+pub(crate) const QUARANTINE: Keyspace = Keyspace("quarantine");
 pub(crate) const META: Keyspace = Keyspace("meta");
 
 /// All keyspaces, for checking the store.
-pub(crate) const ALL: [Keyspace; 21] = [
+pub(crate) const ALL: [Keyspace; 23] = [
     LOG, EVENT, FEED, CONSENT, KEY, MEMBER, SCOPE, FACTS, CONTENT, DOCUMENT, VECTOR, LEDGER, TREE,
-    LINE, WITNESS, ECHO, PEER, INVITE, TRAY, LATE, META,
+    LINE, WITNESS, ECHO, PEER, INVITE, TRAY, LATE, FORK, QUARANTINE, META,
 ];
 /// The projections that a rebuild makes anew from the log.
-pub(crate) const REBUILT: [Keyspace; 6] = [EVENT, FEED, CONSENT, FACTS, CONTENT, DOCUMENT];
+pub(crate) const REBUILT: [Keyspace; 8] = [
+    EVENT, FEED, CONSENT, FACTS, CONTENT, DOCUMENT, FORK, QUARANTINE,
+];
 
 /// Names of the rows in `meta`.
 pub(crate) mod meta {
     pub(crate) const FORMAT: &[u8] = b"format";
     pub(crate) const INCARNATION: &[u8] = b"incarnation";
+    /// What the store lay on when its incarnation was drawn.
+    pub(crate) const MEDIUM: &[u8] = b"medium";
     pub(crate) const ROTATION: &[u8] = b"rotation";
     pub(crate) const WALL: &[u8] = b"wall clock";
     pub(crate) const VECTOR_CURSOR: &[u8] = b"vector cursor";

@@ -10,15 +10,18 @@
 
 pub mod cipher;
 pub mod entropy;
+mod fork;
 pub mod keyring;
 pub mod kv;
 pub mod late;
 mod layout;
 pub mod ledger;
 pub mod projection;
+pub mod quarantine;
 pub mod records;
 pub mod screen;
 pub mod search;
 pub mod slots;
 pub mod store;
 pub mod tx;
+pub mod waiting;

@@ -155,13 +155,34 @@ impl Store {
             (&self.owner, &self.entropy),
             now,
         );
-        let value = f(&mut tx)?;
+        let value = match f(&mut tx) {
+            Ok(value) => value,
+            Err(error) => {
+                let broken = tx.take_broken();
+                drop(tx);
+                if let Some((memory, reason)) = broken {
+                    self.quarantine(&mut state, memory, reason, now);
+                }
+                return Err(error);
+            }
+        };
         let done = tx.commit(Durability::Durable).map_err(E::from)?;
         // Under the lock, so that the index takes commits in their order.
         self.index_touched(&done.touched, &state, state.head)
             .map_err(E::from)?;
         drop(state);
         Ok(value)
+    }
+
+    /// Notes a memory whose document failed a transaction, in one of its own.
+    fn quarantine(&self, state: &mut State, memory: MemoryId, reason: String, now: Timestamp) {
+        let by = (&self.owner, &self.entropy);
+        let mut tx = Tx::new(state, &*self.kv, &self.opaque, by, now);
+        tx.quarantine(memory, reason);
+        if let Err(error) = tx.commit(Durability::Durable) {
+            // The next who needs the document finds it again.
+            tracing::warn!(%error, "a quarantine was not noted");
+        }
     }
 
     fn index_touched(

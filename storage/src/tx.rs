@@ -15,6 +15,7 @@ mod approve;
 mod circle;
 mod disclose;
 mod edit;
+mod fork;
 mod keyring;
 mod keys;
 mod late;
@@ -23,11 +24,13 @@ mod own;
 mod peers;
 mod policy;
 mod project;
+pub(crate) mod quarantine;
 mod quota;
 mod retire;
 mod share;
 mod take;
 mod tray;
+mod wait;
 
 pub use aftermath::GivenBack;
 pub use append::AppendError;
@@ -44,17 +47,21 @@ pub use take::Taken;
 pub use tray::{Merged, TrayError};
 
 use crate::entropy::Entropy;
+use crate::fork::Forked;
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Keyspace, Kv, KvError};
 use crate::late::Late;
 use crate::layout::{self, meta};
+use crate::quarantine::Quarantined;
 use crate::records::{Facts, Invite, Peer, PeerState};
 use crate::screen::Screen;
 use crate::store::own::Own;
 use crate::store::state::texts::Texts;
 use crate::store::state::{Consent, State, source_key};
 use crate::store::{Owner, StoreError};
+use crate::waiting::Waiting;
 use crdt::envelope::Epoch;
+use crdt::event::Incarnation;
 use crdt::grant::authority::Authority;
 use crdt::id::{GrantId, MemoryId, PersonId};
 use crdt::memory::Content;
@@ -87,6 +94,10 @@ pub struct Tx<'a> {
     doomed: BTreeSet<MemoryId>,
     /// Peers of whom something changed that the other own devices should know.
     met: BTreeSet<PersonId>,
+    /// Forked memories of which it is not certain any more what counts.
+    unsettled: BTreeSet<MemoryId>,
+    /// A memory whose document failed, and why.
+    broken: RefCell<Option<(MemoryId, String)>>,
     /// A failure of the engine inside a question that cannot return one.
     failure: RefCell<Option<KvError>>,
     is_committed: bool,
@@ -114,6 +125,10 @@ struct Saved {
     invites: Option<Vec<Invite>>,
     texts: Option<Texts>,
     late: Option<Late>,
+    forks: Option<BTreeMap<MemoryId, Forked>>,
+    quarantined: Option<BTreeMap<MemoryId, Quarantined>>,
+    waiting: Option<Waiting>,
+    incarnation: Option<Incarnation>,
     facts: BTreeMap<MemoryId, Option<Facts>>,
     sources: BTreeMap<String, Option<MemoryId>>,
     members: BTreeMap<MemoryId, Option<BTreeMap<GrantId, Vec<Epoch>>>>,
@@ -157,6 +172,8 @@ impl<'a> Tx<'a> {
             moved: BTreeMap::new(),
             doomed: BTreeSet::new(),
             met: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+            broken: RefCell::new(None),
             failure: RefCell::new(None),
             is_committed: false,
             is_replaying: false,
@@ -177,6 +194,7 @@ impl<'a> Tx<'a> {
     }
 
     pub(crate) fn commit(mut self, durability: Durability) -> Result<Done, StoreError> {
+        self.settle_forks()?;
         self.follow_moves()?;
         self.follow_peers()?;
         if !self.batch.is_empty() && self.now > self.state.wall.plus_ms(WALL_STEP_MS) {
@@ -188,7 +206,10 @@ impl<'a> Tx<'a> {
         }
         self.is_committed = true;
         let saved = &self.saved;
-        let everything = saved.is_far_reaching || saved.late.is_some() || self.has_other_company();
+        let everything = saved.is_far_reaching
+            || saved.late.is_some()
+            || saved.forks.is_some()
+            || self.has_other_company();
         let memories = saved.facts.keys().chain(saved.members.keys()).copied();
         self.state.changes.note(memories, everything);
         Ok(Done {
@@ -313,6 +334,19 @@ impl<'a> Tx<'a> {
         self.saved.late.get_or_insert_with(before);
     }
 
+    fn save_forks(&mut self) {
+        let before = || self.state.forks.clone();
+        self.saved.forks.get_or_insert_with(before);
+    }
+    fn save_quarantined(&mut self) {
+        let before = || self.state.quarantined.clone();
+        self.saved.quarantined.get_or_insert_with(before);
+    }
+    fn save_waiting(&mut self) {
+        let before = || self.state.waiting.clone();
+        self.saved.waiting.get_or_insert_with(before);
+    }
+
     fn put_back(&mut self) {
         let saved = std::mem::take(&mut self.saved);
         let (head, clock, rotation, floor, wall) = saved.scalars;
@@ -338,6 +372,18 @@ impl<'a> Tx<'a> {
         }
         if let Some(late) = saved.late {
             self.state.late = late;
+        }
+        if let Some(forks) = saved.forks {
+            self.state.forks = forks;
+        }
+        if let Some(quarantined) = saved.quarantined {
+            self.state.quarantined = quarantined;
+        }
+        if let Some(waiting) = saved.waiting {
+            self.state.waiting = waiting;
+        }
+        if let Some(incarnation) = saved.incarnation {
+            self.state.incarnation = incarnation;
         }
         for (memory, grants) in saved.members {
             match grants {

@@ -70,6 +70,15 @@ pub trait Holdings {
     fn owner_of(&self, memory: MemoryId) -> Option<PersonId>;
     /// Tells whether an event is in the log.
     fn holds(&self, event: EventId) -> bool;
+    /// Returns where a feed forked, if it did: the lowest number, and the greater id of the proof.
+    fn frozen(
+        &self,
+        _author: &DeviceId,
+        _writer: Incarnation,
+        _feed: Feed,
+    ) -> Option<(u64, EventId)> {
+        None
+    }
     /// Returns the grants under which a memory was given to or by this node.
     fn delivered_under(&self, memory: MemoryId) -> BTreeSet<GrantId>;
 }
@@ -99,6 +108,12 @@ pub enum Refusal {
         number: u64,
         /// The event that was there first.
         first: EventId,
+    },
+    /// The author forked this feed and is frozen there.
+    #[error("the author forked this feed at {number} and is frozen there")]
+    Frozen {
+        /// The lowest number with two events.
+        number: u64,
     },
     /// An event before this one is missing; it can be admitted later.
     #[error("an earlier event of the same feed is missing")]
@@ -133,6 +148,7 @@ impl Refusal {
             Self::BadSignature => "bad_signature",
             Self::Known => "known",
             Self::Fork { .. } => "fork",
+            Self::Frozen { .. } => "frozen",
             Self::MissingPrevious => "missing_previous",
             Self::MissingParent(_) => "missing_parent",
             Self::UnknownMemory(_) => "unknown_memory",
@@ -162,7 +178,7 @@ pub fn admit(event: Signed<Event>, held: &dyn Holdings) -> Result<Verified<Event
         return Err(Refusal::BadSignature);
     }
     check_shape(header)?;
-    check_feed(header, held)?;
+    check_feed(&event, held)?;
     if let Some(parent) = header.parents.iter().find(|parent| !held.holds(**parent)) {
         return Err(Refusal::MissingParent(*parent));
     }
@@ -171,6 +187,27 @@ pub fn admit(event: Signed<Event>, held: &dyn Holdings) -> Result<Verified<Event
         Feed::Memory(memory) | Feed::Sidecar(memory) => check_memory(&event, memory, held)?,
         Feed::Pair(other) => check_consent(&event, other, held.authority())?,
         Feed::Own => check_own(&event)?,
+    }
+    Ok(Verified(event))
+}
+
+/// Checks a change whose place in its feed is taken, or whose author is frozen: everything but
+/// the place, and without asking for what it builds on. With the event that has the place it is
+/// the proof of a fork.
+pub fn admit_forked(event: Signed<Event>, held: &dyn Holdings) -> Result<Verified<Event>, Refusal> {
+    let header = event.header();
+    check_author(&event, held.authority())?;
+    if !event.signature_holds() {
+        return Err(Refusal::BadSignature);
+    }
+    check_shape(header)?;
+    match (header.kind, header.feed) {
+        (Kind::Change, Feed::Memory(memory)) => check_memory(&event, memory, held)?,
+        _ => {
+            return Err(Refusal::NotPermitted(
+                "only changes of a memory can be kept beside each other",
+            ));
+        }
     }
     Ok(Verified(event))
 }
@@ -258,7 +295,8 @@ pub(super) fn check_shape(header: &Header) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn check_feed(header: &Header, held: &dyn Holdings) -> Result<(), Refusal> {
+pub(super) fn check_feed(event: &Signed<Event>, held: &dyn Holdings) -> Result<(), Refusal> {
+    let header = event.header();
     if header.feed == Feed::Root {
         let first = header.number == 0 && header.previous.is_none();
         return if first {
@@ -266,6 +304,16 @@ pub(super) fn check_feed(header: &Header, held: &dyn Holdings) -> Result<(), Ref
         } else {
             Err(Refusal::NotPermitted("a root opens its feed"))
         };
+    }
+    if let Some((number, second)) = held.frozen(&header.author, header.incarnation, header.feed) {
+        // A lower number or a smaller id is the better proof, so that all end with the same.
+        if (header.number, event.id()) > (number, second) {
+            return Err(Refusal::Frozen { number });
+        }
+        if header.number == number {
+            let first = second;
+            return Err(Refusal::Fork { number, first });
+        }
     }
     let tip = held.feed_tip(&header.author, header.incarnation, header.feed);
     let next = tip.map_or(0, |(number, _)| number.saturating_add(1));

@@ -159,7 +159,7 @@ pub fn adopted_by(
         return Err(Refusal::BadSignature);
     }
     check_shape(header)?;
-    check_feed(header, held)?;
+    check_feed(event, held)?;
     let owner = held
         .owner_of(memory)
         .ok_or(Refusal::UnknownMemory(memory))?;
@@ -224,7 +224,7 @@ pub fn admit_adopted(
         return Err(Refusal::BadSignature);
     }
     check_shape(header)?;
-    check_feed(header, held)?;
+    check_feed(&event, held)?;
     if let Some(parent) = header.parents.iter().find(|parent| !held.holds(**parent)) {
         return Err(Refusal::MissingParent(*parent));
     }

@@ -141,8 +141,14 @@ impl Document {
 
     /// Runs work on Automerge; `None` if it panicked.
     pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-        catch_unwind(AssertUnwindSafe(work)).ok()
+        contained(work)
     }
+}
+
+/// Runs work on documents; `None` if it panicked. Whatever the work was changing is not to be
+/// used any more.
+pub fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 /// Loads bytes that this module saved.

@@ -12,6 +12,7 @@
 mod random;
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
@@ -37,8 +38,13 @@ pub struct FaultyBackend {
     power: u64,
 }
 
+/// The name of the next disk.
+static NAMES: AtomicU64 = AtomicU64::new(0);
+
 #[derive(Debug)]
 struct Platter {
+    /// Tells this disk from its copies.
+    name: u64,
     /// What a reader sees: the platter with the cache over it.
     live: Vec<u8>,
     /// What survives a power cut for certain.
@@ -67,6 +73,7 @@ impl FaultyDisk {
     pub fn new(seed: u64) -> Self {
         Self {
             platter: Arc::new(Mutex::new(Platter {
+                name: NAMES.fetch_add(1, Ordering::Relaxed),
                 live: Vec::new(),
                 durable: Vec::new(),
                 pending: Vec::new(),
@@ -184,6 +191,10 @@ impl Medium for FaultyDisk {
 
     fn bytes(&self) -> Result<u64, KvError> {
         Ok(u64::try_from(self.len()).unwrap_or(u64::MAX))
+    }
+
+    fn name(&self) -> Option<Vec<u8>> {
+        Some(self.lock().name.to_be_bytes().to_vec())
     }
 }
 

@@ -140,6 +140,10 @@ impl Kv for Sealed {
         self.inner.stats()
     }
 
+    fn medium(&self) -> Option<Vec<u8>> {
+        self.inner.medium()
+    }
+
     fn close(&self) -> Result<(), KvError> {
         self.inner.close()
     }

@@ -4,12 +4,14 @@ use super::state::State;
 use super::state::texts::Texts;
 use super::{Owner, Store, StoreError, decode};
 use crate::entropy::Entropy;
+use crate::fork::Forked;
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Keyspace, Kv, Scan};
 use crate::late::{Mine, TrayRow};
 use crate::layout::{self, meta, number_of, ordered};
 use crate::projection::text::TextIndex;
 use crate::projection::vectors::{SlotVectors, VectorIndex};
+use crate::quarantine::Quarantined;
 use crate::records::{Facts, Invite, Member, Peer};
 use crate::screen::Guard;
 use crate::slots::Slot;
@@ -85,18 +87,39 @@ fn check_format(kv: &dyn Kv) -> Result<bool, StoreError> {
     }
 }
 
-/// Returns the name of this writer, drawn when the store was made.
+/// Returns the name of this writer, drawn when the store was made, and again when it lies
+/// elsewhere than before: then it is a copy, and the other may have written meanwhile.
 fn incarnation(kv: &dyn Kv, entropy: &Entropy) -> Result<Incarnation, StoreError> {
-    if let Some(bytes) = kv.get(layout::META, meta::INCARNATION)?
-        && let Ok(bytes) = bytes.try_into()
-    {
-        return Ok(Incarnation(bytes));
+    let medium = kv.medium();
+    let known = kv.get(layout::META, meta::MEDIUM)?;
+    let is_moved = known.is_some() && medium.is_some() && known != medium;
+    let name = kv.get(layout::META, meta::INCARNATION)?;
+    let name = name.and_then(|bytes| bytes.try_into().ok());
+    let mut batch = Batch::new();
+    let incarnation = match name.map(Incarnation) {
+        Some(incarnation) if !is_moved => incarnation,
+        before => {
+            if before.is_some() {
+                tracing::warn!("this store is a copy: it goes on as another writer");
+            }
+            let drawn = draw_incarnation(entropy)?;
+            batch.put(layout::META, meta::INCARNATION, drawn.0.to_vec());
+            drawn
+        }
+    };
+    if let Some(medium) = medium.filter(|medium| known.as_ref() != Some(medium)) {
+        batch.put(layout::META, meta::MEDIUM, medium);
     }
+    if !batch.is_empty() {
+        kv.commit(batch, Durability::Durable)?;
+    }
+    Ok(incarnation)
+}
+
+/// Draws a name for a writer.
+pub(crate) fn draw_incarnation(entropy: &Entropy) -> Result<Incarnation, StoreError> {
     let mut bytes = [0; 16];
     entropy.fill(&mut bytes).map_err(crate::kv::KvError::from)?;
-    let mut batch = Batch::new();
-    batch.put(layout::META, meta::INCARNATION, bytes.to_vec());
-    kv.commit(batch, Durability::Durable)?;
     Ok(Incarnation(bytes))
 }
 
@@ -159,6 +182,9 @@ impl State {
             invites: Vec::new(),
             texts: Texts::default(),
             late: crate::late::Late::default(),
+            forks: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            waiting: crate::waiting::Waiting::default(),
             consent: BTreeMap::new(),
             screen: guard.compile(None),
             guard,
@@ -224,6 +250,12 @@ fn load(
             state.replay_consent(number, event);
         }
         Ok(true)
+    })?;
+    each::<Forked>(kv, layout::FORK, &mut |forked| {
+        state.forks.insert(forked.memory, forked);
+    })?;
+    each::<Quarantined>(kv, layout::QUARANTINE, &mut |row| {
+        state.quarantined.insert(row.memory, row);
     })?;
     state.adopt_policy();
     load_texts(store, &mut state)?;

@@ -4,15 +4,19 @@
 
 pub(crate) mod changes;
 mod ended;
+mod integrity;
 pub(crate) mod texts;
 
 pub use changes::{Mark, Since};
 
 use super::own::{Own, ToldKeys};
 use super::query::FeedWriter;
+use crate::fork::Forked;
 use crate::late::Late;
+use crate::quarantine::Quarantined;
 use crate::records::{Facts, Invite, Member, Peer, PeerState};
 use crate::screen::{Finding, Guard, PeerRules, RULE_SECRET, RULE_UNSCREENED, Screen, Verdict};
+use crate::waiting::Waiting;
 use crdt::codec::Canonical as _;
 use crdt::envelope::Epoch;
 use crdt::event::admit::Verified;
@@ -65,6 +69,12 @@ pub struct State {
     pub(crate) texts: texts::Texts,
     /// Changes that a revocation cut off.
     pub(crate) late: Late,
+    /// Memories in which a feed forked.
+    pub(crate) forks: BTreeMap<MemoryId, Forked>,
+    /// Memories that are kept out of editing and merging.
+    pub(crate) quarantined: BTreeMap<MemoryId, Quarantined>,
+    /// Events that cannot be admitted yet.
+    pub(crate) waiting: Waiting,
     /// The consent events between this person and another, by the other.
     pub(crate) consent: BTreeMap<PersonId, Consent>,
     pub(crate) guard: Arc<dyn Guard>,

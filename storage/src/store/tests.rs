@@ -1,6 +1,7 @@
 //! Tests of the store: one node alone. What several do with each other is tested in `tests/`.
 
 mod entropy;
+mod integrity;
 mod ledger;
 mod power_cut;
 mod witness;

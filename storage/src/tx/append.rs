@@ -7,7 +7,7 @@ use crate::layout::{self, number_of, ordered};
 use crate::store::StoreError;
 use crdt::codec::{Canonical as _, Writer};
 use crdt::envelope::{ContentKey, Epoch};
-use crdt::event::admit::{Holdings, Refusal, Verified, admit};
+use crdt::event::admit::{Holdings, Refusal, Verified};
 use crdt::event::{Event, Feed, Header, Incarnation, Kind, Signed};
 use crdt::grant::authority::Authority;
 use crdt::grant::known::blinded;
@@ -35,6 +35,12 @@ pub enum AppendError {
     /// The events it names as parents are not those its change builds on.
     #[error("the event's parents are not what its change builds on")]
     WrongParents,
+    /// What this node keeps of the memory made Automerge fail: the memory is to be quarantined.
+    #[error("the document of memory {0} is broken: {1}")]
+    Broken(MemoryId, String),
+    /// The memory is quarantined: nothing is written in it and nothing merged into it.
+    #[error("the memory {0} is quarantined")]
+    Quarantined(MemoryId),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -49,6 +55,7 @@ impl AppendError {
             Self::NoKey => "no_key",
             Self::Unreadable(_) => "unreadable",
             Self::WrongParents => "wrong_parents",
+            Self::Broken(..) | Self::Quarantined(_) => "quarantined",
             Self::Store(_) => "store",
         }
     }
@@ -150,10 +157,10 @@ impl Tx<'_> {
         event: Signed<Event>,
         prepared: Option<Prepared>,
     ) -> Result<Verified<Event>, AppendError> {
+        self.check_quarantine(&event)?;
         self.adopt(&event)?;
-        let admitted = admit(event, self);
-        self.check_failure()?;
-        self.stage(admitted?, prepared)
+        let admitted = self.admit(event)?;
+        self.stage(admitted, prepared)
     }
 
     pub(super) fn stage(
@@ -161,23 +168,14 @@ impl Tx<'_> {
         event: Verified<Event>,
         prepared: Option<Prepared>,
     ) -> Result<Verified<Event>, AppendError> {
+        if let Some(memory) = self.beside(&event)? {
+            return self.stage_beside(memory, event, prepared);
+        }
         let number = self.state.head + 1;
         // Refusals end here: from the next line on, things are staged.
         let projected = self.prepare_projection(number, &event, prepared)?;
+        self.put_event(&event, true);
         let header = event.header();
-        self.put(
-            layout::LOG,
-            ordered(number).to_vec(),
-            event.bytes().to_vec(),
-        );
-        let place = self.opaque.opaque(event.id().as_bytes()).to_vec();
-        self.put(layout::EVENT, place, ordered(number).to_vec());
-        let row = self.feed_row(&header.author, header.incarnation, event.feed());
-        let row = [row, ordered(header.number).to_vec()].concat();
-        self.put(layout::FEED, row, event.id().0.to_vec());
-        self.leave_tray(event.id());
-        self.state.head = number;
-        self.state.clock = self.state.clock.max(header.time);
         match header.feed {
             Feed::Pair(_) | Feed::Own => {
                 self.save_authority();
@@ -187,17 +185,51 @@ impl Tx<'_> {
                     self.follow_texts()?;
                 }
                 self.follow_policy(&event)?;
+                self.unsettle(header);
             }
             Feed::Root | Feed::Memory(_) | Feed::Sidecar(_) => self.stage_projection(projected)?,
         }
         Ok(event)
     }
 
+    /// Stages an event as the next entry of the log; its place in its feed is free, or another
+    /// event has it.
+    pub(super) fn put_event(&mut self, event: &Verified<Event>, is_free: bool) {
+        let number = self.state.head + 1;
+        let header = event.header();
+        self.put(
+            layout::LOG,
+            ordered(number).to_vec(),
+            event.bytes().to_vec(),
+        );
+        let place = self.opaque.opaque(event.id().as_bytes()).to_vec();
+        self.put(layout::EVENT, place, ordered(number).to_vec());
+        if is_free {
+            let row = self.feed_row(&header.author, header.incarnation, event.feed());
+            let row = [row, ordered(header.number).to_vec()].concat();
+            self.put(layout::FEED, row, event.id().0.to_vec());
+        }
+        self.leave_tray(event.id());
+        self.state.head = number;
+        self.state.clock = self.state.clock.max(header.time);
+    }
+
     /// Takes an event back from the log while the projections are made anew.
     ///
-    /// It was admitted when it came; who is paired and what is shared may have changed since.
+    /// It was admitted when it came; who is paired and what is shared may have changed since. A
+    /// memory whose events do not replay is quarantined, and the rest goes on.
     pub(crate) fn replay(&mut self, event: Signed<Event>) -> Result<(), AppendError> {
-        self.stage(Verified::from_own_log(event), None).map(|_| ())
+        let memory = event.memory();
+        let event = Verified::from_own_log(event);
+        match (self.stage(event.clone(), None), memory) {
+            (Ok(_), _) => Ok(()),
+            (Err(AppendError::Store(error)), _) => Err(error.into()),
+            (Err(error), Some(memory)) if self.state.memories.contains_key(&memory) => {
+                self.quarantine(memory, error.to_string());
+                self.stage(event, None).map(|_| ())
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 
     fn feed_row(&self, author: &DeviceId, writer: Incarnation, feed: Feed) -> Vec<u8> {
@@ -267,6 +299,12 @@ impl Holdings for Tx<'_> {
     fn holds(&self, event: EventId) -> bool {
         self.get_or_note(layout::EVENT, &self.opaque.opaque(event.as_bytes()))
             .is_some()
+    }
+    fn frozen(&self, author: &DeviceId, writer: Incarnation, feed: Feed) -> Option<(u64, EventId)> {
+        let Feed::Memory(memory) = feed else {
+            return None;
+        };
+        self.state.forks.get(&memory)?.frozen_at(author, writer)
     }
     fn delivered_under(&self, memory: MemoryId) -> BTreeSet<GrantId> {
         self.state.delivered(memory)

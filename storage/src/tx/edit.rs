@@ -121,6 +121,9 @@ impl Tx<'_> {
         if facts.owner != self.state.me && !self.may_write(facts) {
             return Err(WriteError::ReadOnly);
         }
+        if self.state.quarantined.contains_key(&memory) {
+            return Err(AppendError::Quarantined(memory).into());
+        }
         let mut known = self.document(memory)?;
         let base = match &edit.base {
             None => None,
@@ -140,7 +143,15 @@ impl Tx<'_> {
             incarnation,
             last_seq,
         };
-        let change = known.document.edit(&writer, base.as_deref(), &edit.content);
+        let change = self.contained(memory, || {
+            match known.document.edit(&writer, base.as_deref(), &edit.content) {
+                Err(EditError::Panicked) => {
+                    let reason = "automerge panicked over an edit".to_owned();
+                    Err(AppendError::Broken(memory, reason))
+                }
+                change => Ok(change),
+            }
+        })?;
         let Some(change) = change.map_err(WriteError::Edit)? else {
             return Ok(false);
         };

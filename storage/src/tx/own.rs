@@ -6,12 +6,12 @@
 use super::Tx;
 use super::append::AppendError;
 use super::disclose::{DisclosedMemory, Disclosure, key_sent};
+use super::quota::Room;
 use super::take::Taken;
 use crate::ledger::Entry;
 use crate::records::Member;
 use crate::store::StoreError;
 use crdt::envelope::{ContentKey, Epoch, ScopeKey, SealedKey};
-use crdt::event::admit::Refusal;
 use crdt::event::{Event, Feed, Kind, Signed};
 use crdt::id::{EventId, GrantId, MemoryId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,30 +125,19 @@ impl Tx<'_> {
                 taken.memories.insert(key.memory);
             }
         }
+        self.expire_waiting();
+        let me = self.state.me;
         for bytes in events {
             let Ok(event) = Signed::from_bytes(bytes) else {
                 taken.refused.push((EventId([0; 32]), "malformed"));
                 continue;
             };
-            let (id, memory) = (event.id(), event.memory());
-            if !self.is_own_content(&event) {
-                taken.refused.push((id, "not_content"));
-                continue;
-            }
-            match self.append(event, None) {
-                Ok(_) => {
-                    taken.stored += 1;
-                    taken.memories.extend(memory);
-                }
-                Err(AppendError::Refused(Refusal::Known)) => {}
-                Err(AppendError::Store(error)) => return Err(error),
-                Err(error) => taken.refused.push((id, error.code())),
-            }
+            self.take_event(me, event, &mut Room::default(), &mut taken)?;
         }
         Ok(taken)
     }
 
-    fn is_own_content(&self, event: &Signed<Event>) -> bool {
+    pub(super) fn is_own_content(&self, event: &Signed<Event>) -> bool {
         match event.header().feed {
             Feed::Root | Feed::Memory(_) => true,
             Feed::Sidecar(_) => event.header().person == self.state.me,

@@ -1,14 +1,16 @@
 //! Projecting: what an event makes of a memory, before and after it is staged.
 //!
 //! [`Tx::prepare_projection`] opens the body and runs the gate in front of Automerge; it changes
-//! nothing, so it can refuse. [`Tx::stage_projection`] then writes facts, content and document.
+//! nothing, so it can refuse, and a panic in it is contained: the memory is broken then, see
+//! [`super::quarantine`]. [`Tx::stage_projection`] writes facts, content and document; it does not
+//! touch Automerge.
 
 use super::Tx;
 use super::append::AppendError;
 use crate::layout::{self, ordered};
 use crate::records::{DocumentRow, Facts, Written};
 use crate::screen::Screening;
-use crate::store::{StoreError, decode};
+use crate::store::StoreError;
 use crdt::codec::Canonical as _;
 use crdt::event::admit::{Refusal, Verified};
 use crdt::event::{Event, Feed, Kind};
@@ -25,6 +27,13 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// Wraps a document that was just materialised: its one change is the root event's.
+    fn of_root(document: Document) -> Self {
+        let root = EventId(document.memory().0);
+        let heads = document.heads();
+        let changes = heads.into_iter().map(|hash| (root, hash.0)).collect();
+        Self { document, changes }
+    }
     /// Returns the events that carry these changes, ascending.
     pub(super) fn events_of(&self, hashes: &[ChangeHash]) -> Vec<EventId> {
         let mut events: Vec<EventId> = hashes
@@ -38,6 +47,13 @@ impl Known {
             .collect();
         events.sort_unstable();
         events
+    }
+    /// Returns the row to keep: the snapshot is taken here, where a panic is contained.
+    pub(super) fn into_row(self) -> DocumentRow {
+        DocumentRow {
+            snapshot: self.document.save(),
+            changes: self.changes,
+        }
     }
     /// Returns the change that an event carries.
     pub(super) fn change_of(&self, event: EventId) -> Option<ChangeHash> {
@@ -68,7 +84,7 @@ pub(super) enum Projected {
     Memory {
         facts: Box<Facts>,
         content: Option<Content>,
-        known: Option<Known>,
+        document: Option<DocumentRow>,
     },
     /// The memory is gone.
     Purged(Box<Facts>),
@@ -76,6 +92,18 @@ pub(super) enum Projected {
 
 impl Tx<'_> {
     pub(super) fn prepare_projection(
+        &self,
+        number: u64,
+        event: &Verified<Event>,
+        prepared: Option<Prepared>,
+    ) -> Result<Projected, AppendError> {
+        let Some(memory) = event.memory() else {
+            return Ok(Projected::Nothing);
+        };
+        self.contained(memory, || self.prepare(number, event, prepared))
+    }
+
+    fn prepare(
         &self,
         number: u64,
         event: &Verified<Event>,
@@ -139,11 +167,11 @@ impl Tx<'_> {
         Ok(Projected::Memory {
             facts: Box::new(facts),
             content,
-            known: None,
+            document: None,
         })
     }
 
-    fn facts(&self, memory: MemoryId) -> Result<Facts, AppendError> {
+    pub(super) fn facts(&self, memory: MemoryId) -> Result<Facts, AppendError> {
         let facts = self.state.memories.get(&memory).cloned();
         facts.ok_or(AppendError::Refused(Refusal::UnknownMemory(memory)))
     }
@@ -158,12 +186,12 @@ impl Tx<'_> {
         let header = event.header();
         add_event(&mut facts, event);
         facts.epoch = facts.epoch.max(header.epoch);
-        if facts.purged {
+        if facts.purged || self.is_passed_over(memory) {
             facts.heads = next_heads(&facts.heads, event);
             return Ok(Projected::Memory {
                 facts: Box::new(facts),
                 content: None,
-                known: None,
+                document: None,
             });
         }
         let admitted = match prepared {
@@ -177,7 +205,7 @@ impl Tx<'_> {
                 return Ok(Projected::Memory {
                     facts: Box::new(facts),
                     content: None,
-                    known: None,
+                    document: None,
                 });
             }
             admitted => admitted?,
@@ -186,11 +214,10 @@ impl Tx<'_> {
         let content = known.document.content();
         describe(&mut facts, &content);
         facts.heads = known.events_of(&known.document.heads());
-        let (content, known) = (Some(content), Some(known));
         Ok(Projected::Memory {
             facts: Box::new(facts),
-            content,
-            known,
+            content: Some(content),
+            document: Some(known.into_row()),
         })
     }
 
@@ -200,8 +227,19 @@ impl Tx<'_> {
         memory: MemoryId,
         event: &Verified<Event>,
     ) -> Result<(Known, ChangeHash), AppendError> {
-        let body = self.open(memory, event.event())?;
         let mut known = self.document(memory)?;
+        let hash = self.admit_into(memory, event, &mut known)?;
+        Ok((known, hash))
+    }
+
+    /// Lets the change of an event into a document, through the gate.
+    pub(super) fn admit_into(
+        &self,
+        memory: MemoryId,
+        event: &Verified<Event>,
+        known: &mut Known,
+    ) -> Result<ChangeHash, AppendError> {
+        let body = self.open(memory, event.event())?;
         let header = event.header();
         let change = known
             .document
@@ -210,34 +248,49 @@ impl Tx<'_> {
         if known.events_of(&change.deps) != header.parents {
             return Err(AppendError::WrongParents);
         }
-        Ok((known, change.hash))
+        Ok(change.hash)
+    }
+
+    /// Makes the document of a memory from its root event.
+    pub(super) fn materialise(
+        &self,
+        memory: MemoryId,
+        root: &Verified<Event>,
+    ) -> Result<Known, AppendError> {
+        let unreadable = |error: String| AppendError::Unreadable(error);
+        let body = self.open(memory, root.event())?;
+        let content = Content::from_bytes(&body).map_err(|e| unreadable(e.to_string()))?;
+        let document = Document::materialise(memory, &content);
+        let document = document.map_err(|error| unreadable(error.to_string()))?;
+        Ok(Known::of_root(document))
     }
 
     /// Returns the document of a memory, materialised from its root if it was never edited.
     pub(super) fn document(&self, memory: MemoryId) -> Result<Known, AppendError> {
-        let unreadable = |error: String| AppendError::Unreadable(error);
+        self.contained(memory, || self.load_document(memory))
+    }
+
+    fn load_document(&self, memory: MemoryId) -> Result<Known, AppendError> {
+        #[cfg(test)]
+        super::quarantine::tripwire::step_on(memory);
+        let broken = |error: String| AppendError::Broken(memory, error);
         let key = self.memory_key(memory);
         if let Some(bytes) = self.get(layout::DOCUMENT, &key)? {
-            let row: DocumentRow = decode(layout::DOCUMENT.0, &bytes)?;
+            let row = DocumentRow::from_bytes(&bytes).map_err(|error| broken(error.to_string()))?;
             let document = Document::restore(memory, &row.snapshot)
-                .map_err(|error| unreadable(error.to_string()))?;
+                .map_err(|error| broken(error.to_string()))?;
             return Ok(Known {
                 document,
                 changes: row.changes,
             });
         }
         let bytes = self.get(layout::CONTENT, &key)?;
-        let bytes = bytes.ok_or_else(|| unreadable("the memory has no content".to_owned()))?;
-        let content: Content = decode(layout::CONTENT.0, &bytes)?;
-        let document = Document::materialise(memory, &content)
-            .map_err(|error| unreadable(error.to_string()))?;
-        let root = EventId(memory.0);
-        let changes = document
-            .heads()
-            .into_iter()
-            .map(|hash| (root, hash.0))
-            .collect();
-        Ok(Known { document, changes })
+        let bytes =
+            bytes.ok_or_else(|| AppendError::Unreadable("the memory has no content".to_owned()))?;
+        let content = Content::from_bytes(&bytes).map_err(|error| broken(error.to_string()))?;
+        let document =
+            Document::materialise(memory, &content).map_err(|error| broken(error.to_string()))?;
+        Ok(Known::of_root(document))
     }
 
     fn project_sidecar(
@@ -260,7 +313,7 @@ impl Tx<'_> {
         Ok(Projected::Memory {
             facts: Box::new(facts),
             content: None,
-            known: None,
+            document: None,
         })
     }
 
@@ -279,16 +332,11 @@ impl Tx<'_> {
             Projected::Memory {
                 facts,
                 content,
-                known,
+                document,
             } => {
                 let key = self.memory_key(facts.id);
-                if let Some(known) = known {
-                    let snapshot = known.document.save();
-                    let row = DocumentRow {
-                        snapshot,
-                        changes: known.changes,
-                    };
-                    self.put(layout::DOCUMENT, key.clone(), row.to_bytes());
+                if let Some(document) = document {
+                    self.put(layout::DOCUMENT, key.clone(), document.to_bytes());
                 }
                 if let Some(content) = &content {
                     self.put(layout::CONTENT, key, content.to_bytes());
@@ -300,6 +348,7 @@ impl Tx<'_> {
             Projected::Purged(facts) => {
                 let key = self.memory_key(facts.id);
                 self.delete_content_keys(facts.id)?;
+                self.release_purged(facts.id);
                 self.delete(layout::CONTENT, key.clone());
                 self.delete(layout::DOCUMENT, key);
                 self.delete(layout::VECTOR, ordered(facts.slot).to_vec());
@@ -330,7 +379,7 @@ impl Tx<'_> {
     }
 }
 
-fn describe(facts: &mut Facts, content: &Content) {
+pub(super) fn describe(facts: &mut Facts, content: &Content) {
     facts.kind = content.kind;
     facts.status = content.status;
     facts.tags = content.tags.iter().cloned().collect();
@@ -338,7 +387,7 @@ fn describe(facts: &mut Facts, content: &Content) {
     facts.bytes = (content.title.len() + content.body.len()) as u64;
 }
 
-fn add_event(facts: &mut Facts, event: &Verified<Event>) {
+pub(super) fn add_event(facts: &mut Facts, event: &Verified<Event>) {
     let header = event.header();
     facts.events.push((header.time, event.id()));
     facts.updated = facts.updated.max(header.time);
@@ -360,7 +409,7 @@ fn add_event(facts: &mut Facts, event: &Verified<Event>) {
     }
 }
 
-fn next_heads(heads: &[EventId], event: &Verified<Event>) -> Vec<EventId> {
+pub(super) fn next_heads(heads: &[EventId], event: &Verified<Event>) -> Vec<EventId> {
     let parents = &event.header().parents;
     let mut next: Vec<EventId> = heads
         .iter()

@@ -2,7 +2,7 @@
 
 use super::Tx;
 use super::append::AppendError;
-use super::quota::OVER_QUOTA;
+use super::quota::{OVER_QUOTA, Room};
 use super::share::ShareError;
 use crate::records::Member;
 use crate::store::StoreError;
@@ -29,10 +29,20 @@ pub struct Taken {
     pub memories: BTreeSet<MemoryId>,
     /// Changes that are in the tray.
     pub late: u32,
+    /// Refused events that wait for what they build on.
+    pub waiting: u32,
     /// Grants that were offered.
     pub grants: BTreeSet<GrantId>,
     /// Those of them that the policy accepted without asking.
     pub accepted: BTreeSet<GrantId>,
+}
+
+impl Taken {
+    pub(super) fn note_stored(&mut self, event: EventId) {
+        self.stored += 1;
+        // It may have been turned away before what it builds on came.
+        self.refused.retain(|(refused, _)| *refused != event);
+    }
 }
 
 impl Tx<'_> {
@@ -44,25 +54,12 @@ impl Tx<'_> {
     ) -> Result<Taken, StoreError> {
         let mut taken = Taken::default();
         let retired = self.retired_devices();
+        self.expire_waiting();
         for bytes in events {
             let Ok(event) = Signed::from_bytes(bytes) else {
                 continue;
             };
-            let id = event.id();
-            if !self.is_between(peer, event.header()) {
-                taken.refused.push((id, "not_of_this_pair"));
-                continue;
-            }
-            match self.append(event, None) {
-                Ok(event) => {
-                    taken.stored += 1;
-                    let followed = self.follow_consent(&event, &mut taken);
-                    followed.map_err(|error| self.own_failure(error))?;
-                }
-                Err(AppendError::Refused(Refusal::Known)) => {}
-                Err(AppendError::Store(error)) => return Err(error),
-                Err(error) => taken.refused.push((id, error.code())),
-            }
+            self.take_consent_event(peer, event, &mut taken)?;
         }
         if peer != self.state.me {
             self.accept_agreed(peer, &mut taken)?;
@@ -74,6 +71,36 @@ impl Tx<'_> {
             kept.map_err(|error| self.own_failure(error))?;
         }
         Ok(taken)
+    }
+
+    /// Takes in a consent event, and then those that waited for it.
+    fn take_consent_event(
+        &mut self,
+        peer: PersonId,
+        event: Signed<Event>,
+        taken: &mut Taken,
+    ) -> Result<(), StoreError> {
+        let mut open = vec![(peer, event)];
+        while let Some((peer, event)) = open.pop() {
+            let id = event.id();
+            if !self.is_between(peer, event.header()) {
+                taken.refused.push((id, "not_of_this_pair"));
+                continue;
+            }
+            match self.append(event.clone(), None) {
+                Ok(stored) => {
+                    taken.note_stored(id);
+                    self.notice_own(&event)?;
+                    let followed = self.follow_consent(&stored, taken);
+                    followed.map_err(|error| self.own_failure(error))?;
+                    open.extend(self.freed_by(id));
+                }
+                Err(AppendError::Refused(Refusal::Known)) => {}
+                Err(AppendError::Store(error)) => return Err(error),
+                Err(error) => self.turn_away(peer, &event, &error, taken)?,
+            }
+        }
+        Ok(())
     }
 
     /// Accepts the offers that the policy agrees to without asking.
@@ -194,41 +221,76 @@ impl Tx<'_> {
             .filter(|event| event.header().kind == Kind::Purge && event.header().person == peer)
             .filter_map(|event| event.memory());
         self.doomed.extend(purges);
+        self.expire_waiting();
         for bytes in events {
             let Ok(event) = Signed::from_bytes(bytes) else {
                 taken.refused.push((EventId([0; 32]), "malformed"));
                 continue;
             };
-            let id = event.id();
-            let is_theirs = event.header().owner == peer;
-            if let Err(mut code) = self.is_in_view(peer, &event) {
-                // A key that found no room left its memory unknown.
-                if is_theirs && event.header().kind == Kind::Root && room.is_full() {
-                    code = OVER_QUOTA;
-                }
+            self.take_event(peer, event, &mut room, &mut taken)?;
+        }
+        Ok(taken)
+    }
+
+    /// Takes in an event of a memory, and then those that waited for it.
+    pub(super) fn take_event(
+        &mut self,
+        peer: PersonId,
+        event: Signed<Event>,
+        room: &mut Room,
+        taken: &mut Taken,
+    ) -> Result<(), StoreError> {
+        let mut open = vec![(peer, event)];
+        while let Some((from, event)) = open.pop() {
+            let (id, memory) = (event.id(), event.memory());
+            if let Err(code) = self.may_come(from, &event, room) {
                 taken.refused.push((id, code));
                 continue;
             }
-            let is_text = event.header().kind.is_sealed();
-            if is_theirs && is_text && !room.take(event.event().body.len()) {
-                taken.refused.push((id, OVER_QUOTA));
-                continue;
-            }
-            let memory = event.memory();
             match self.append(event.clone(), None) {
                 Ok(_) => {
-                    taken.stored += 1;
+                    taken.note_stored(id);
                     taken.memories.extend(memory);
+                    self.notice_own(&event)?;
+                    open.extend(self.freed_by(id));
                 }
                 Err(AppendError::Refused(Refusal::Known)) => self.not_late(id),
                 Err(AppendError::Store(error)) => return Err(error),
-                Err(error) => {
-                    taken.late += u32::from(self.keep_late(peer, &event, &error));
-                    taken.refused.push((id, error.code()));
-                }
+                Err(error) => self.turn_away(from, &event, &error, taken)?,
             }
         }
-        Ok(taken)
+        Ok(())
+    }
+
+    /// Tells whether a peer may bring an event at all, and takes room for it.
+    fn may_come(
+        &self,
+        peer: PersonId,
+        event: &Signed<Event>,
+        room: &mut Room,
+    ) -> Result<(), &'static str> {
+        if peer == self.state.me {
+            return self
+                .is_own_content(event)
+                .then_some(())
+                .ok_or("not_content");
+        }
+        let header = event.header();
+        let is_theirs = header.owner == peer;
+        self.is_in_view(peer, event).map_err(|code| {
+            // A key that found no room left its memory unknown.
+            let is_root = is_theirs && header.kind == Kind::Root;
+            if is_root && room.is_full() {
+                OVER_QUOTA
+            } else {
+                code
+            }
+        })?;
+        let is_text = header.kind.is_sealed();
+        if is_theirs && is_text && !room.take(event.event().body.len()) {
+            return Err(OVER_QUOTA);
+        }
+        Ok(())
     }
 
     fn is_in_view(&self, peer: PersonId, event: &Signed<Event>) -> Result<(), &'static str> {

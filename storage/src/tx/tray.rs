@@ -180,10 +180,13 @@ impl Tx<'_> {
             copy.admit(header.author, header.incarnation.0, &body)
                 .map_err(|e| unusable(&e))?;
         }
-        Ok(Merged {
-            now: known.document.content(),
-            then: copy.content(),
-        })
+        let merged = self.contained(work.memory, || {
+            Ok(Merged {
+                now: known.document.content(),
+                then: copy.content(),
+            })
+        });
+        merged.map_err(|e| unusable(&e))
     }
 
     /// Writes late work as a change of the owner's own, merged with what happened since, and

@@ -16,12 +16,12 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000);
 /// The seed of the root key of node 0.
 const ROOT: u8 = 101;
 
-fn later(seconds: u64) -> Timestamp {
+pub(crate) fn later(seconds: u64) -> Timestamp {
     NOW.plus_ms(seconds * 1_000)
 }
 
 /// Two persons who are paired: one whose devices multiply, and a friend.
-fn persons() -> [Node; 2] {
+pub(crate) fn persons() -> [Node; 2] {
     let [phone, friend] = [Node::new(0, NOW), Node::new(1, NOW)];
     phone.pair(&friend, NOW);
     friend.pair(&phone, NOW);
@@ -38,7 +38,7 @@ fn greet(one: &Node, other: &Node) {
 }
 
 /// Makes a new machine one of a person's devices.
-fn join(host: &Node, seed: u8) -> Node {
+pub(crate) fn join(host: &Node, seed: u8) -> Node {
     let device = DeviceKey::from_seed(&[seed; 32]);
     let shown = PersonKey::from_seed(&[250; 32]).certify(&device, NOW);
     let name = Some(format!("d{seed}"));
@@ -75,14 +75,14 @@ fn disclose(from: &Node, to: &Node) -> Vec<Content> {
     frames(&disclosed.expect("the guard decides"))
 }
 
-fn take(from: &Node, to: &Node, content: &Content) -> Taken {
+pub(crate) fn take(from: &Node, to: &Node, content: &Content) -> Taken {
     to.transact(later(5), |tx| {
         tx.take_content(from.person(), &content.events, &content.keys)
     })
 }
 
 /// Exchanges everything both ways, as a session does, and returns what was refused.
-fn exchange(one: &Node, other: &Node) -> Vec<&'static str> {
+pub(crate) fn exchange(one: &Node, other: &Node) -> Vec<&'static str> {
     let mut refused = Vec::new();
     for _ in 0..2 {
         for (from, to) in [(one, other), (other, one)] {
@@ -111,14 +111,14 @@ fn bring(from: &Node, to: &Node) {
 }
 
 /// Exchanges everything; nothing may be refused and both must have the same.
-fn sync(one: &Node, other: &Node) {
+pub(crate) fn sync(one: &Node, other: &Node) {
     assert_eq!(exchange(one, other), [""; 0]);
     let (mine, _) = one.view(other.person(), later(5));
     let (theirs, _) = other.view(one.person(), later(5));
     assert_eq!(mine, theirs);
 }
 
-fn share(owner: &Node, grantee: &Node) -> GrantId {
+pub(crate) fn share(owner: &Node, grantee: &Node) -> GrantId {
     let grant = owner.offer(NOW, grantee.person(), "tag:t", Access::Write, None);
     tell(owner, grantee);
     grantee.answer(NOW, grant, true).expect("accepted");

@@ -14,10 +14,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 use storage::cipher::MasterKey;
 use storage::kv::memory::{MemoryDisk, MemoryStore};
 use storage::kv::sealed::{OpaqueKey, Sealed};
-use storage::kv::{Keyspace, Kv, Scan};
+use storage::kv::{Batch, Durability, Keyspace, Kv, Scan};
 use storage::records::Facts;
 use storage::store::{Owner, Store, StoreError};
 use storage::tx::{EditOutcome, MemoryEdit, ReleaseError, ShareError, Tx, WriteError};
+
+/// The keyspaces of a store.
+const KEYSPACES: [&str; 23] = [
+    "log",
+    "event",
+    "feed",
+    "consent",
+    "key",
+    "member",
+    "scope",
+    "facts",
+    "content",
+    "document",
+    "vector",
+    "ledger",
+    "tree",
+    "line",
+    "witness",
+    "echo",
+    "peer",
+    "invite",
+    "tray",
+    "late",
+    "fork",
+    "quarantine",
+    "meta",
+];
 
 /// What an item of a view stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +123,64 @@ impl Node {
         self.store = None;
         self.kv = None;
         self.open(now);
+    }
+
+    /// Copies the rows of the store, as a backup of a machine does that knows nothing of it.
+    pub(crate) fn backup(&self) -> Vec<(Keyspace, Vec<u8>, Vec<u8>)> {
+        let kv = self.kv.as_ref().expect("the store is open");
+        let mut rows = Vec::new();
+        for keyspace in KEYSPACES.map(Keyspace) {
+            let mut scan = Scan::all();
+            loop {
+                let page = kv.scan(keyspace, &scan).expect("rows read");
+                let items = page.items.iter();
+                rows.extend(items.map(|item| (keyspace, item.key.clone(), item.value.clone())));
+                match page.items.last() {
+                    Some(last) if page.more => scan.after = Some(last.key.clone()),
+                    _ => break,
+                }
+            }
+        }
+        rows
+    }
+
+    /// Puts a backup in the place of the store.
+    pub(crate) fn restore(&mut self, rows: Vec<(Keyspace, Vec<u8>, Vec<u8>)>, now: Timestamp) {
+        self.store = None;
+        self.kv = None;
+        self.disk = MemoryDisk::new();
+        self.folder = folder();
+        let inner = MemoryStore::open(&self.disk).expect("a store in memory");
+        let kv = Sealed::new(Arc::new(inner), &self.master);
+        let mut batch = Batch::new();
+        for (keyspace, key, value) in rows {
+            batch.put(keyspace, key, value);
+        }
+        kv.commit(batch, Durability::Durable).expect("restored");
+        drop(kv);
+        self.open(now);
+    }
+
+    /// Returns the number of rows in the store.
+    pub(crate) fn rows(&self) -> u64 {
+        let kv = self.kv.as_ref().expect("the store is open");
+        kv.stats().expect("rows are counted").rows.values().sum()
+    }
+
+    /// Damages what Automerge loads of every memory that was edited: one bit of each snapshot.
+    pub(crate) fn damage_documents(&self) -> usize {
+        let kv = self.kv.as_ref().expect("the store is open");
+        let page = kv
+            .scan(Keyspace("document"), &Scan::all())
+            .expect("rows read");
+        let mut batch = Batch::new();
+        for item in &page.items {
+            let mut value = item.value.clone();
+            value[20] ^= 1;
+            batch.put(Keyspace("document"), item.key.clone(), value);
+        }
+        kv.commit(batch, Durability::Durable).expect("written");
+        page.items.len()
     }
 
     pub(crate) fn store(&self) -> &Store {
