@@ -9,6 +9,7 @@ mod clock;
 mod devices;
 mod failure;
 mod imports;
+mod integrity;
 mod ledger;
 mod memories;
 mod peers;

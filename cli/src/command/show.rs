@@ -52,6 +52,10 @@ fn text(memory: &Memory) -> String {
         let said = format!("no longer shared with you since {since}");
         line("shared", &said);
     }
+    if let Some(why) = &memory.quarantined {
+        let said = format!("as it last stood ({why}); try again with brainctl index rebuild");
+        line("broken", &said);
+    }
     for adopted in &memory.adopted {
         let many = count(adopted.changes, "change", "changes");
         let said = format!(
@@ -120,6 +124,18 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("\n\nb\n"), "{text}");
+    }
+
+    #[test]
+    fn a_quarantined_memory_says_so_and_what_to_do() {
+        let broken = Memory {
+            quarantined: Some("automerge panicked".to_owned()),
+            ..memory()
+        };
+        let said = "\n  broken    as it last stood (automerge panicked); try again with brainctl \
+                    index rebuild\n";
+        assert!(text(&broken).contains(said), "{}", text(&broken));
+        assert!(!text(&memory()).contains("broken"));
     }
 
     #[test]

@@ -88,6 +88,10 @@ impl From<AppendError> for Failure {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Store(error) => error.into(),
+            AppendError::Quarantined(memory) => {
+                super::Services::quarantined(memory, "its document failed before")
+            }
+            AppendError::Broken(memory, why) => super::Services::quarantined(memory, &why),
             other => {
                 tracing::error!(error = %other, "an own event was not appended");
                 Self::new(

@@ -42,6 +42,7 @@ impl Services {
                 Self::clock_needs_you(),
                 self.needs_you(),
                 self.ledger_needs_you()?,
+                self.integrity_needs_you(),
             ]
             .concat(),
             store: self.store_health(),

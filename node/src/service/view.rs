@@ -63,6 +63,7 @@ pub(super) fn memory(state: &State, facts: &Facts, content: Content) -> Memory {
             .withdrawn(facts)
             .and_then(|grant| grant.aftermath.ended())
             .map(|ended| ended.wall().to_rfc3339()),
+        quarantined: state.is_quarantined(facts.id).map(|row| row.reason.clone()),
         adopted: Vec::new(),
         space: facts.sidecar.space().to_owned(),
         private_tags: facts.sidecar.tags().map(str::to_owned).collect(),

@@ -44,6 +44,9 @@ pub struct Memory {
     /// unless the person's rules keep it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub withdrawn: Option<String>,
+    /// Why it is quarantined: nothing is merged into it, and it is shown as it last stood.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub quarantined: Option<String>,
     /// Changes of revoked writers that count because somebody built on them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub adopted: Vec<Adopted>,

@@ -7,6 +7,7 @@
 //! crash    kill -9 at seeded moments loses nothing that was acknowledged
 //! bijection  three nodes with sniffers between them: ledgers and wires agree both ways
 //! flood    half-open connections and a hostile peer keep nobody out and take little memory
+//! integrity  a frozen author and a quarantined memory are named by status; both are got over
 //! verbs    every verb of every surface that changes a memory reaches the other node
 //! ```
 //!
@@ -19,6 +20,7 @@ mod couple;
 mod crash;
 mod flood;
 mod http;
+mod integrity;
 mod sharing;
 mod tampered;
 mod verbs;
