@@ -17,6 +17,7 @@ pub use tree::{SignedTree, Tree};
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer};
 use crate::envelope::Epoch;
+use crate::hash::Hash;
 use crate::id::{EventId, GrantId, MemoryId, PersonId};
 use crate::time::Timestamp;
 
@@ -24,6 +25,8 @@ use crate::time::Timestamp;
 const EVENTS_MAX: usize = 1 << 16;
 /// The most keys in one entry: epochs times grants of one memory.
 const KEYS_MAX: usize = 1 << 16;
+/// Stands before the part of a blob at the end of an entry.
+const BLOB_TAG: u8 = 1;
 
 /// A content key that left, sealed for the holders of a grant's scope key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +37,19 @@ pub struct KeySent {
     pub epoch: Epoch,
 }
 
-/// One disclosure: events and keys of one memory that went to one person.
+/// Bytes of an attachment that left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BlobSent {
+    /// Which blob, by its hash.
+    pub blob: Hash,
+    /// The first byte that left.
+    pub from: u64,
+    /// How many bytes left.
+    pub bytes: u64,
+}
+
+/// One disclosure: events and keys of one memory, or a part of one of its attachments, that went
+/// to one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its number, from 1: in the whole ledger, or in the person's line.
@@ -49,10 +64,12 @@ pub struct Entry {
     pub events: Vec<EventId>,
     /// The sealed keys; none if the memory is the receiver's own.
     pub keys: Vec<KeySent>,
-    /// Bytes of events and sealed keys.
+    /// Bytes of events and sealed keys, or of the attachment.
     pub bytes: u64,
     /// Under which grant.
     pub grant: Option<GrantId>,
+    /// The part of an attachment, if that is what left.
+    pub blob: Option<BlobSent>,
 }
 
 impl Entry {
@@ -80,6 +97,36 @@ impl Canonical for KeySent {
     }
 }
 
+impl Canonical for BlobSent {
+    fn encode(&self, out: &mut Writer) {
+        self.blob.encode(out);
+        out.u64(self.from);
+        out.u64(self.bytes);
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            blob: Hash::decode(input)?,
+            from: input.u64("first byte")?,
+            bytes: input.u64("blob bytes")?,
+        })
+    }
+}
+
+/// Reads what may follow an entry: nothing, or one tagged part of a blob.
+fn read_blob(input: &mut Reader<'_>) -> Result<Option<BlobSent>, DecodeError> {
+    if input.remaining() == 0 {
+        return Ok(None);
+    }
+    match input.u8("extension of an entry")? {
+        BLOB_TAG => BlobSent::decode(input).map(Some),
+        found => Err(DecodeError::Unknown {
+            what: "extension of an entry",
+            found,
+        }),
+    }
+}
+
+/// An entry fills the bytes it is read from: what follows the fields is its extension.
 impl Canonical for Entry {
     fn encode(&self, out: &mut Writer) {
         out.u64(self.number);
@@ -90,6 +137,11 @@ impl Canonical for Entry {
         out.list(&self.keys);
         out.u64(self.bytes);
         out.option(self.grant.as_ref(), |out, grant| grant.encode(out));
+        // Entries from before there were blobs end here, and their bytes are signed.
+        if let Some(blob) = &self.blob {
+            out.u8(BLOB_TAG);
+            blob.encode(out);
+        }
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
@@ -101,6 +153,7 @@ impl Canonical for Entry {
             keys: input.list(KEYS_MAX, "keys")?,
             bytes: input.u64("bytes")?,
             grant: input.option("grant", GrantId::decode)?,
+            blob: read_blob(input)?,
         })
     }
 }
@@ -123,6 +176,7 @@ mod tests {
             }],
             bytes: 300,
             grant: Some(GrantId([4; 32])),
+            blob: None,
         };
         assert_eq!(Entry::from_bytes(&entry.to_bytes()), Ok(entry.clone()));
         let other = Entry {
@@ -131,5 +185,44 @@ mod tests {
         };
         assert_ne!(entry, other);
         assert_eq!(entry.in_line(3), other.in_line(3));
+    }
+    #[test]
+    fn an_entry_of_before_there_were_blobs_reads_and_keeps_its_bytes() {
+        // As version 0.1 wrote it: number, time, person, memory, no events, no keys, bytes, grant.
+        let mut old = Vec::new();
+        old.extend(7_u64.to_le_bytes());
+        old.extend(5_u64.to_le_bytes());
+        old.extend([1; 32]);
+        old.extend([2; 32]);
+        old.extend(0_u32.to_le_bytes());
+        old.extend(0_u32.to_le_bytes());
+        old.extend(300_u64.to_le_bytes());
+        old.push(0);
+        let entry = Entry::from_bytes(&old).unwrap();
+        assert_eq!((entry.number, entry.blob, entry.bytes), (7, None, 300));
+        assert_eq!(entry.to_bytes(), old);
+        let sent = BlobSent {
+            blob: Hash([9; 32]),
+            from: 4,
+            bytes: 300,
+        };
+        let new = Entry {
+            blob: Some(sent),
+            ..entry
+        };
+        let bytes = new.to_bytes();
+        assert_eq!(Entry::from_bytes(&bytes), Ok(new));
+        assert_eq!(bytes.get(..old.len()), Some(old.as_slice()));
+        for cut in old.len() + 1..bytes.len() {
+            assert!(
+                Entry::from_bytes(bytes.get(..cut).unwrap()).is_err(),
+                "cut to {cut}"
+            );
+        }
+        old.push(2);
+        assert!(
+            Entry::from_bytes(&old).is_err(),
+            "an extension that is not known"
+        );
     }
 }

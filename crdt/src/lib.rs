@@ -2,6 +2,7 @@
 //!
 //! No I/O, no clock, no randomness: time and entropy are arguments. See `docs/architecture.md`.
 
+pub mod blob;
 pub mod codec;
 pub mod envelope;
 pub mod event;

@@ -11,6 +11,7 @@
 //! | `scope` | opaque(grant) ++ epoch | scope key | no: primary |
 //! | `facts` | opaque(memory) | [`Facts`](crate::records::Facts) | yes |
 //! | `content` | opaque(memory) | content as it stands | yes |
+//! | `attached` | opaque(memory) | its attachments, if it has some | yes |
 //! | `document` | opaque(memory) | Automerge snapshot and its map to events | yes |
 //! | `vector` | slot, 8 bytes big-endian | vectors of a memory | yes, by embedding again |
 //! | `ledger` | number, 8 bytes big-endian | [`Entry`](crate::ledger::Entry) | no: primary |
@@ -41,6 +42,7 @@ pub(crate) const MEMBER: Keyspace = Keyspace("member");
 pub(crate) const SCOPE: Keyspace = Keyspace("scope");
 pub(crate) const FACTS: Keyspace = Keyspace("facts");
 pub(crate) const CONTENT: Keyspace = Keyspace("content");
+pub(crate) const ATTACHED: Keyspace = Keyspace("attached");
 pub(crate) const DOCUMENT: Keyspace = Keyspace("document");
 pub(crate) const VECTOR: Keyspace = Keyspace("vector");
 pub(crate) const LEDGER: Keyspace = Keyspace("ledger");
@@ -57,13 +59,13 @@ pub(crate) const QUARANTINE: Keyspace = Keyspace("quarantine");
 pub(crate) const META: Keyspace = Keyspace("meta");
 
 /// All keyspaces, for checking the store.
-pub(crate) const ALL: [Keyspace; 23] = [
-    LOG, EVENT, FEED, CONSENT, KEY, MEMBER, SCOPE, FACTS, CONTENT, DOCUMENT, VECTOR, LEDGER, TREE,
-    LINE, WITNESS, ECHO, PEER, INVITE, TRAY, LATE, FORK, QUARANTINE, META,
+pub(crate) const ALL: [Keyspace; 24] = [
+    LOG, EVENT, FEED, CONSENT, KEY, MEMBER, SCOPE, FACTS, CONTENT, ATTACHED, DOCUMENT, VECTOR,
+    LEDGER, TREE, LINE, WITNESS, ECHO, PEER, INVITE, TRAY, LATE, FORK, QUARANTINE, META,
 ];
 /// The projections that a rebuild makes anew from the log.
-pub(crate) const REBUILT: [Keyspace; 8] = [
-    EVENT, FEED, CONSENT, FACTS, CONTENT, DOCUMENT, FORK, QUARANTINE,
+pub(crate) const REBUILT: [Keyspace; 9] = [
+    EVENT, FEED, CONSENT, FACTS, CONTENT, ATTACHED, DOCUMENT, FORK, QUARANTINE,
 ];
 
 /// Names of the rows in `meta`.

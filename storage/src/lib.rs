@@ -8,6 +8,8 @@
 //! Invariant: no byte of content reaches the log or a row unsealed, and a commit that was
 //! acknowledged as durable is there after a power cut, whole.
 
+pub mod attached;
+pub mod blob;
 pub mod cipher;
 pub mod entropy;
 mod fork;

@@ -12,6 +12,7 @@
 mod aftermath;
 mod append;
 mod approve;
+mod blob;
 mod circle;
 mod disclose;
 mod edit;
@@ -64,7 +65,7 @@ use crdt::envelope::Epoch;
 use crdt::event::Incarnation;
 use crdt::grant::authority::Authority;
 use crdt::id::{GrantId, MemoryId, PersonId};
-use crdt::memory::Content;
+use crdt::memory::{Attachment, Content};
 use crdt::time::{Hybrid, Timestamp};
 use rand_core::UnwrapErr;
 use std::cell::RefCell;
@@ -132,6 +133,7 @@ struct Saved {
     facts: BTreeMap<MemoryId, Option<Facts>>,
     sources: BTreeMap<String, Option<MemoryId>>,
     members: BTreeMap<MemoryId, Option<BTreeMap<GrantId, Vec<Epoch>>>>,
+    attached: BTreeMap<MemoryId, Option<Vec<Attachment>>>,
 }
 
 /// What a commit did.
@@ -389,6 +391,12 @@ impl<'a> Tx<'a> {
             match grants {
                 Some(grants) => self.state.members.insert(memory, grants),
                 None => self.state.members.remove(&memory),
+            };
+        }
+        for (memory, attachments) in saved.attached {
+            match attachments {
+                Some(attachments) => self.state.attached.insert(memory, attachments),
+                None => self.state.attached.remove(&memory),
             };
         }
         for (memory, facts) in saved.facts {

@@ -3,6 +3,7 @@
 use super::state::State;
 use super::state::texts::Texts;
 use super::{Owner, Store, StoreError, decode};
+use crate::attached::Attached;
 use crate::entropy::Entropy;
 use crate::fork::Forked;
 use crate::kv::sealed::OpaqueKey;
@@ -177,6 +178,7 @@ impl State {
             memories: BTreeMap::new(),
             slots: BTreeMap::new(),
             sources: BTreeMap::new(),
+            attached: BTreeMap::new(),
             members: BTreeMap::new(),
             peers: BTreeMap::new(),
             invites: Vec::new(),
@@ -242,6 +244,9 @@ fn load(
     each::<Facts>(kv, layout::FACTS, &mut |facts| {
         state.clock = state.clock.max(facts.updated);
         state.put_facts(facts);
+    })?;
+    each::<Attached>(kv, layout::ATTACHED, &mut |row| {
+        state.attached.insert(row.memory, row.attachments);
     })?;
     each_row(kv, layout::CONSENT, None, &mut |key, _| {
         let number = number_of(key).unwrap_or_default();

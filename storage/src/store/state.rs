@@ -26,7 +26,7 @@ use crdt::event::{Event, Feed, Incarnation, Kind, Signed};
 use crdt::grant::Access;
 use crdt::grant::authority::{Authority, Grant, State as GrantState, parties};
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
-use crdt::memory::Status;
+use crdt::memory::{Attachment, Status};
 use crdt::selector;
 use crdt::sidecar::Sensitivity;
 use crdt::time::{Hybrid, Timestamp};
@@ -59,6 +59,8 @@ pub struct State {
     pub slots: BTreeMap<u64, MemoryId>,
     /// Memories by the source they came from.
     pub sources: BTreeMap<String, MemoryId>,
+    /// What is attached to memories.
+    pub(crate) attached: BTreeMap<MemoryId, Vec<Attachment>>,
     /// Under which grants a memory was given, and with the keys of which epochs.
     pub members: BTreeMap<MemoryId, BTreeMap<GrantId, Vec<Epoch>>>,
     /// The persons this node is paired with.

@@ -1,5 +1,6 @@
 //! Tests of the store: one node alone. What several do with each other is tested in `tests/`.
 
+mod attached;
 mod entropy;
 mod integrity;
 mod ledger;

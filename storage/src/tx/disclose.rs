@@ -155,6 +155,7 @@ impl Tx<'_> {
             keys: keys.iter().map(key_sent).collect(),
             bytes: bytes as u64,
             grant: Some(first),
+            blob: None,
         })?;
         let events = events
             .into_iter()

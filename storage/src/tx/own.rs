@@ -48,6 +48,7 @@ impl Tx<'_> {
                 keys: keys.iter().map(key_sent).collect(),
                 bytes: bytes as u64,
                 grant: None,
+                blob: None,
             })?;
             disclosure.memories.push(DisclosedMemory {
                 memory,

@@ -365,6 +365,9 @@ impl Tx<'_> {
             self.save_texts();
             self.state.texts.note(facts.id, content.as_ref());
         }
+        if content.is_some() || facts.purged {
+            self.note_attached(facts.id, content.as_ref());
+        }
         self.touched.insert(facts.id, content);
         self.restate_facts(facts);
     }

@@ -19,6 +19,7 @@ fn made(number: u64) -> Entry {
         keys: Vec::new(),
         bytes: 100 + number,
         grant: Some(GrantId([9; 32])),
+        blob: None,
     }
 }
 
