@@ -3,6 +3,7 @@
 //! Sans-IO: no sockets, no clock, no randomness. See `docs/architecture.md`.
 
 pub mod api;
+pub mod blob;
 pub mod limits;
 pub mod reconcile;
 pub mod session;

@@ -37,3 +37,16 @@ pub const FRUITLESS_RUNS_MAX: u32 = 2;
 /// How long a checkpoint of a line that has not grown is not shown again, in milliseconds: it also
 /// carries how the whole ledger stood, which should not be much older than this.
 pub const CHECKPOINT_FRESH_MS: u64 = 3_600_000;
+/// The most chunks of a blob in one entry of the ledger (4 MiB): what an entry can say too much if
+/// the connection breaks.
+pub const BLOB_PART_CHUNKS: u32 = 16;
+/// How long a receiver of a blob may take to say what it wants, in milliseconds.
+pub const BLOB_REQUEST_MS: u64 = 15_000;
+/// How long a sender of a blob may take for the next answer, in milliseconds.
+pub const BLOB_ANSWER_MS: u64 = 30_000;
+/// The most blobs that are sent at once.
+pub const BLOB_STREAMS_MAX: usize = 16;
+/// The most blobs that are sent at once to one device.
+pub const BLOB_STREAMS_PER_DEVICE_MAX: usize = 4;
+/// The most blobs that are fetched at once.
+pub const BLOB_FETCHES_MAX: usize = 2;
