@@ -3,8 +3,9 @@
 
 use crate::address::NodeAddress;
 use crate::command::{
-    add, circle, completion, device, edit, help, id, import, index, ledger, link, ls, node, peer,
-    policy, purge, request, restore, revoke, rm, search, share, show, status, sync, tag, tray,
+    add, attachment, circle, completion, device, edit, help, id, import, index, ledger, link, ls,
+    node, peer, policy, purge, request, restore, revoke, rm, search, share, show, status, sync,
+    tag, tray,
 };
 use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -93,6 +94,8 @@ pub(crate) enum Command {
     Tag(tag::Args),
     /// Link a memory to another
     Link(link::Args),
+    /// Attach files to a memory and write them out
+    Attachment(attachment::Args),
     /// Forget memories; restore brings them back
     Rm(rm::Args),
     /// Bring forgotten memories back
@@ -151,6 +154,10 @@ mod tests {
             "device revoke laptop --phrase words.txt --yes",
             "note buy milk -t home -t list",
             "add - --kind doc",
+            "add with a file --attach a.pdf --attach b.png",
+            "attachment add abc a.pdf b.png --type image/png",
+            "attachment get abc a.pdf -o /tmp/a.pdf --force",
+            "attachment rm abc a.pdf",
             "edit abc --add-tag a --base h1 --base h2",
             "ls tag:a --limit 3 --ids",
             "search milk tag:a --mode text --explain",
@@ -194,6 +201,7 @@ mod tests {
         let bad = [
             "statsu",
             "show",
+            "attachment add abc",
             "share tag:a",
             "share tag:a --with bob --for 7",
             "share tag:a --with bob --as admin",

@@ -7,12 +7,14 @@ use crate::address::NodeAddress;
 use crate::error::{CommandError, Refusal};
 use protocol::api::memories::BODY_BYTES_MAX;
 use protocol::api::{PAGE_MAX, Page};
-use reqwest::blocking::{Client as Http, ClientBuilder, RequestBuilder, Response};
+use reqwest::blocking::{Body, Client as Http, ClientBuilder, RequestBuilder, Response};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::error::Error as _;
+use std::fs::File;
 use std::time::Duration;
 
 /// How long a request may take if nothing else is said.
@@ -113,6 +115,36 @@ impl Client {
         let request = self.request(&Method::PUT, path, &[])?;
         let request = request.timeout(self.timeout.unwrap_or(LONG_TIMEOUT));
         read(&self.send(carry(request, body)?)?)
+    }
+
+    /// Sends a file in pieces and returns the answer.
+    pub(crate) fn upload<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &Query<'_>,
+        (file, length): (File, u64),
+        media_type: &str,
+    ) -> Result<T, CommandError> {
+        let request = self.request(&Method::POST, path, query)?;
+        let request = request.timeout(self.timeout.unwrap_or(LONG_TIMEOUT));
+        let request = request
+            .header(CONTENT_TYPE, media_type)
+            .body(Body::sized(file, length));
+        read(&self.send(request)?)
+    }
+
+    /// Writes what stands there to a file, in pieces; one that breaks off is an error.
+    pub(crate) fn download(&self, path: &[&str], file: &mut File) -> Result<(), CommandError> {
+        let request = self.request(&Method::GET, path, &[])?;
+        let request = request.timeout(self.timeout.unwrap_or(LONG_TIMEOUT));
+        let mut response = request.send().map_err(|error| self.explain(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            let copied = response.copy_to(file);
+            return copied.map(drop).map_err(|error| self.explain(&error));
+        }
+        let body = body(response).map_err(|error| self.explain(&error))?;
+        Err(CommandError::Refused(Box::new(refusal(status, &body))))
     }
 
     /// Changes what stands there.

@@ -1,6 +1,7 @@
 //! The commands, one file each: `Args` and `run`, which returns a report.
 
 pub(crate) mod add;
+pub(crate) mod attachment;
 pub(crate) mod batch;
 pub(crate) mod circle;
 pub(crate) mod completion;
@@ -56,6 +57,7 @@ pub(crate) fn run(ui: &Ui, environment: &Environment, cli: Cli) -> Result<Report
         Command::Search(args) => search::run(&client, args),
         Command::Tag(args) => tag::run(&client, ui, &args),
         Command::Link(args) => link::run(&client, args),
+        Command::Attachment(args) => attachment::run(&client, &args),
         Command::Rm(args) => rm::run(&client, ui, &args),
         Command::Restore(args) => restore::run(&client, ui, &args),
         Command::Purge(args) => purge::run(&client, ui, &args),

@@ -90,7 +90,10 @@ impl Exit {
             ErrorCode::PreviewChanged | ErrorCode::Conflict => Self::Conflict,
             ErrorCode::PeerUnreachable => Self::Unreachable,
             ErrorCode::Timeout => Self::TimedOut,
-            ErrorCode::DiskFull | ErrorCode::StoreReadOnly | ErrorCode::Busy => Self::Temporary,
+            ErrorCode::DiskFull
+            | ErrorCode::StoreReadOnly
+            | ErrorCode::Busy
+            | ErrorCode::NotHereYet => Self::Temporary,
             ErrorCode::TicketUsed
             | ErrorCode::TicketExpired
             | ErrorCode::TicketUnknown
@@ -147,6 +150,7 @@ mod tests {
             ("locked", 9),
             ("busy", 75),
             ("disk_full", 75),
+            ("not_here_yet", 75),
             ("store_read_only", 75),
             ("ticket_used", 1),
             ("ticket_expired", 1),

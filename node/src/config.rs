@@ -22,6 +22,8 @@ pub struct Config {
     pub network: Network,
     /// Imports.
     pub import: Import,
+    /// Attachments.
+    pub attachments: Attachments,
     /// What the node tells of itself.
     pub telemetry: Telemetry,
 }
@@ -95,6 +97,25 @@ impl Default for Import {
     fn default() -> Self {
         Self {
             max_file_bytes: 50 << 20,
+        }
+    }
+}
+
+/// Attachments.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Attachments {
+    /// Files above so many bytes are not attached, and not fetched from others. At most 4 GiB.
+    pub max_file_bytes: u64,
+    /// How many bytes of attachments a second are sent to peers, all together; 0 is no limit.
+    pub max_bytes_per_s: u64,
+}
+
+impl Default for Attachments {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: 1 << 30,
+            max_bytes_per_s: 0,
         }
     }
 }

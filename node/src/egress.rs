@@ -13,6 +13,7 @@
 //!
 //! A guard against accidents, not against someone who owns the machine.
 
+pub mod blob;
 mod decode;
 pub mod detect;
 pub mod guard;

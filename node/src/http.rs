@@ -5,6 +5,7 @@
 //! every refusal. It is not where anything is decided about memories or people.
 //! Invariant: what is routed here is what `docs/openapi.json` says; a test compares them.
 
+mod attachments;
 mod blocking;
 mod circles;
 mod devices;
@@ -63,6 +64,8 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(memories::list, memories::create))
         .routes(routes!(memories::read, memories::edit, memories::forget))
         .route("/v1/memories/{id}", post(memories::act))
+        .routes(routes!(attachments::attach))
+        .routes(routes!(attachments::read, attachments::detach))
         .routes(routes!(search::search))
         .routes(routes!(peers::list))
         .routes(routes!(peers::read, peers::edit, peers::remove))

@@ -16,7 +16,7 @@ mod swarm;
 mod waiting;
 
 pub use addresses::{device_of, peer_of};
-pub use swarm::{Network, NetworkError};
+pub use swarm::{Incoming, Network, NetworkError};
 
 use crdt::id::DeviceId;
 

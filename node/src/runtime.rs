@@ -14,7 +14,7 @@ use crate::net::door::Door;
 use crate::net::{Network, NetworkError};
 use crate::notices::Notices;
 use crate::service::{Parts, Services};
-use crate::sync::Sync;
+use crate::sync::{Desk, Sync};
 use crate::{clock, identity, index};
 use crdt::identity::words::safety_words;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use storage::blob::{BlobError, Blobs};
 use storage::kv::KvError;
 use storage::kv::disk::DiskStore;
 use storage::kv::group::GroupCommit;
@@ -61,6 +62,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("cannot open the store: {0}")]
     Store(#[from] StoreError),
+    /// The folder of attachments cannot be used.
+    #[error("cannot open the attachments: {0}")]
+    Blobs(#[from] BlobError),
     /// The embedding model does not read.
     #[error("the built-in model does not read: {0}")]
     Model(#[from] crate::embed::EmbedError),
@@ -89,6 +93,7 @@ impl StartError {
                 "nothing was changed; chmod 700 a folder that is open to others, or restore the file"
             }
             Self::Store(_) => "nothing was changed; restore the data folder from a backup",
+            Self::Blobs(_) => "make the folder `blobs` in the data folder writable for you",
             Self::Model(_) => "this build is damaged: install it again",
             Self::Network(_) => "set network.listen, or BRAIN_NETWORK__LISTEN, to free addresses",
             Self::Listen { .. } => {
@@ -134,6 +139,8 @@ pub async fn run(
     prepare_folder(&places.data)?;
     let embedder: Arc<dyn Embedder> = Arc::new(Builtin::load()?);
     let (store, identity) = open_store(&places.data, config, &*embedder)?;
+    let blobs = Blobs::open(&places.data.join("blobs"), identity.keyring().master())?;
+    let desk = Arc::new(Desk::new(blobs, &config.attachments));
     let store = Arc::new(store);
     let shutdown = shutdown.child_token();
     let again = Arc::new(AtomicBool::new(false));
@@ -151,6 +158,7 @@ pub async fn run(
     )?;
     let sync = Sync::new(
         Arc::clone(&store),
+        desk,
         (network, door),
         notices.clone(),
         alias.clone(),
@@ -200,6 +208,7 @@ pub async fn run(
     started.map(|()| Ending::of(&again))
 }
 
+/// Starts everything that talks to peers.
 fn alias_of(config: &Config, store: &Store) -> String {
     if config.node.alias.is_empty() {
         let words = safety_words(&store.owner().certificate.person);

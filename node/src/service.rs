@@ -4,6 +4,7 @@
 //!
 //! Start at [`Services`]. Every refusal is a [`Failure`] with a stable code and a next step.
 
+mod attachments;
 mod circles;
 mod clock;
 mod devices;
@@ -22,6 +23,7 @@ mod sync;
 mod tray;
 mod view;
 
+pub use attachments::{Arriving, Found};
 pub use failure::Failure;
 
 use crate::config::Config;

@@ -3,6 +3,7 @@
 //! One session per device. [`Sync`] keeps their handles, accepts and dials, and wakes sessions
 //! when something changed here. The dialogue itself is `protocol::session`; [`driver`] runs it.
 
+mod blobs;
 mod dialer;
 mod driver;
 mod frames;
@@ -11,10 +12,11 @@ mod pair;
 mod patience;
 mod welcome;
 
+pub use blobs::{Desk, Missing as MissingBlob};
 pub use driver::{Introduction, Outcome};
 
 use crate::net::door::{Door, Standing};
-use crate::net::{Network, Stream};
+use crate::net::{Incoming, Network, Stream};
 use crate::notices::Notices;
 use crdt::id::{DeviceId, PersonId};
 use futures::FutureExt as _;
@@ -147,6 +149,7 @@ pub struct Sync(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Arc<Store>,
+    desk: Arc<Desk>,
     network: Network,
     door: Door,
     notices: Notices,
@@ -161,8 +164,13 @@ struct Inner {
 
 impl Sync {
     /// Prepares the sessions of a node.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of it is given once, where a node starts"
+    )]
     pub fn new(
         store: Arc<Store>,
+        desk: Arc<Desk>,
         (network, door): (Network, Door),
         notices: Notices,
         alias: String,
@@ -171,6 +179,7 @@ impl Sync {
     ) -> Self {
         Self(Arc::new(Inner {
             store,
+            desk,
             network,
             door,
             notices,
@@ -294,11 +303,13 @@ impl Sync {
     }
 
     /// Names the guests and starts the tasks that run until the node stops.
-    pub fn start(&self, incoming: mpsc::Receiver<Stream>) {
+    pub fn start(&self, incoming: Incoming) {
         self.mind_the_door();
         let tasks = &self.0.tasks;
         tasks.spawn(self.clone().keep_the_door());
-        tasks.spawn(self.clone().accept(incoming));
+        tasks.spawn(self.clone().accept(incoming.sessions));
+        tasks.spawn(blobs::run_server(self.clone(), incoming.blobs));
+        tasks.spawn(blobs::run_fetcher(self.clone()));
         tasks.spawn(dialer::run(self.clone()));
     }
 

@@ -14,12 +14,25 @@
 //! more was lost on its way, which can only be where a connection broke.
 
 use crdt::event::Signed;
+use crdt::hash::Hash;
 use crdt::id::{EventId, GrantId, MemoryId};
 use protocol::api::ledger::LedgerEntry;
 use std::collections::BTreeMap;
 
 /// The first byte of a message that carries content.
 const CONTENT: u8 = 128;
+/// The first byte of a record of a blob's stream.
+const BLOB: u8 = 255;
+/// The first byte of an answer that carries a chunk.
+const CHUNK: u8 = 3;
+/// Bytes of a chunk, all but the last.
+const CHUNK_BYTES: u64 = 256 << 10;
+
+/// Puts an answer on the stream of a blob into a record, after memory and blob that were asked for.
+pub fn blob_record(asked: &[u8], answer: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(1 + asked.len() + answer.len()).expect("a frame is short");
+    [&length.to_le_bytes(), [BLOB].as_slice(), asked, answer].concat()
+}
 
 /// Something that went to a person, who is named by `did:key`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +41,8 @@ pub enum Thing {
     Event(String, EventId, MemoryId),
     /// A sealed key: grant, memory, epoch.
     Key(String, GrantId, MemoryId, u32),
+    /// A chunk of an attachment: memory, hash of the blob in hexadecimal, number of the chunk.
+    Chunk(String, MemoryId, String, u64),
 }
 
 /// How often each thing went, and how many bytes of each memory.
@@ -68,8 +83,10 @@ impl Traffic {
         let mut cursor = Cursor(frame);
         let length = cursor.number();
         assert_eq!(length, cursor.0.len(), "a frame is as long as it says");
-        if cursor.take(1) != [CONTENT] {
-            return false;
+        match cursor.take(1) {
+            [CONTENT] => {}
+            [BLOB] => return self.add_answer(to, cursor),
+            _ => return false,
         }
         for _ in 0..cursor.number() {
             let length = cursor.number();
@@ -90,6 +107,22 @@ impl Traffic {
         true
     }
 
+    fn add_answer(&mut self, to: &str, mut cursor: Cursor<'_>) -> bool {
+        let (memory, blob) = (MemoryId(cursor.id()), Hash(cursor.id()));
+        if cursor.take(1) != [CHUNK] {
+            return false;
+        }
+        let (index, length) = (cursor.number() as u64, cursor.number() as u64);
+        assert_eq!(
+            length,
+            cursor.0.len() as u64,
+            "a chunk is as long as it says"
+        );
+        let thing = Thing::Chunk(to.to_owned(), memory, blob.to_string(), index);
+        self.add(thing, to, memory, length);
+        true
+    }
+
     /// Takes in an entry of a ledger.
     pub fn add_entry(&mut self, entry: &LedgerEntry) {
         let memory: MemoryId = entry.memory.parse().expect("an id");
@@ -102,6 +135,13 @@ impl Traffic {
             let grant = key.grant.parse().expect("an id");
             let thing = Thing::Key(to.clone(), grant, memory, key.epoch);
             self.add(thing, to, memory, 0);
+        }
+        if let Some(part) = &entry.blob {
+            let last = (part.from + part.bytes).div_ceil(CHUNK_BYTES);
+            for index in part.from / CHUNK_BYTES..last {
+                let thing = Thing::Chunk(to.clone(), memory, part.hash.clone(), index);
+                self.add(thing, to, memory, 0);
+            }
         }
         *self.bytes.entry((to.clone(), memory)).or_default() += entry.bytes;
     }

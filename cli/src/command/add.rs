@@ -1,9 +1,10 @@
 //! `add`: keeps a new memory from arguments, standard input or a file.
 
+use super::attachment;
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
-use crate::ui::text::short;
+use crate::ui::text::{count, short};
 use protocol::api::memories::{NewMemory, Written};
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// Put it into this drawer
     #[arg(long)]
     space: Option<String>,
+    /// Attach a file (can be given several times)
+    #[arg(long = "attach", value_name = "FILE")]
+    files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -70,8 +74,21 @@ pub(crate) fn run(client: &Client, args: Args) -> Result<Report, CommandError> {
         source,
         space: args.space,
     };
-    let written: Written = client.post(&["v1", "memories"], &memory)?;
-    let text = format!("✓ Kept {}\n", short(&written.id));
+    let files = if args.files.is_empty() {
+        Vec::new()
+    } else {
+        attachment::open_all(client, &args.files)?
+    };
+    let mut written: Written = client.post(&["v1", "memories"], &memory)?;
+    let mut text = format!("✓ Kept {}\n", short(&written.id));
+    if !files.is_empty() {
+        let attached = attachment::attach(client, &written.id, files, None)?;
+        let many = count(attached.len(), "file", "files");
+        text = format!("✓ Kept {} with {many}\n", short(&written.id));
+        if let Some(last) = attached.into_iter().next_back() {
+            written.heads = last.written.heads;
+        }
+    }
     Ok(Report::new("add", &written)
         .confirmation(text)
         .ids([written.id]))

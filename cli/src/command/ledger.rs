@@ -127,6 +127,10 @@ fn show(client: &Client, entry: u64) -> Result<Report, CommandError> {
         format!("grant     {}", entry.grant),
         format!("size      {}", bytes(entry.bytes)),
     ];
+    lines.extend(entry.blob.iter().map(|part| {
+        let (from, bytes, hash) = (part.from, part.bytes, short(&part.hash));
+        format!("file      {bytes} bytes of {hash}, from byte {from} on")
+    }));
     lines.extend(entry.events.iter().map(|id| format!("event     {id}")));
     lines.extend(
         entry

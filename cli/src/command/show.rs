@@ -1,5 +1,6 @@
 //! `show`: a memory, with its facts, as Markdown, or its bare text.
 
+use super::attachment;
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
@@ -71,6 +72,9 @@ fn text(memory: &Memory) -> String {
     }
     if memory.sensitivity != "normal" {
         line("keeps", &memory.sensitivity);
+    }
+    for attachment in &memory.attachments {
+        line("file", &attachment::line(attachment));
     }
     for link in &memory.links {
         line("link", &format!("{} {}", link.relation, link.to));

@@ -3,7 +3,8 @@
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
-use crate::ui::text::short;
+use crate::ui::text::{bytes, short};
+use protocol::api::attachments::Attachments;
 use protocol::api::status::NodeStatus;
 use std::fmt::Write as _;
 
@@ -39,6 +40,9 @@ pub(crate) fn text(node: &NodeStatus) -> String {
         "memories",
         &format!("{} ({} forgotten)", node.memories, node.forgotten),
     );
+    if node.attachments.count > 0 {
+        line("attachments", &attachments(&node.attachments));
+    }
     line("store", &node.store);
     let behind = |lag: u64| {
         if lag == 0 {
@@ -57,6 +61,15 @@ pub(crate) fn text(node: &NodeStatus) -> String {
     line("network", &node.network.listen.join("  "));
     line("home", &node.home);
     text
+}
+
+fn attachments(all: &Attachments) -> String {
+    let here = format!("{} ({})", all.count, bytes(all.bytes));
+    if all.missing == 0 {
+        return here;
+    }
+    let lacking = bytes(all.bytes_missing);
+    format!("{here}; {} not here yet, {lacking} to come", all.missing)
 }
 
 fn age(seconds: u64) -> String {
@@ -83,6 +96,13 @@ mod tests {
             version: "0.1.0".into(),
             memories: 3,
             forgotten: 1,
+            attachments: Attachments {
+                count: 3,
+                bytes: 45_000_000,
+                missing: 1,
+                bytes_missing: 15_000_000,
+                bytes_max: 1 << 30,
+            },
             api: vec!["unix:/x".into(), "http://127.0.0.1:1".into()],
             network: Network {
                 listen: vec!["/ip4/127.0.0.1".into()],
@@ -103,6 +123,7 @@ mod tests {
             "version       0.1.0, up 2 h",
             "! needs you   1 request waits",
             "memories      3 (1 forgotten)",
+            "attachments   3 (45.0 MB); 1 not here yet, 15.0 MB to come",
             "index         text: 2 behind",
             "api           unix:/x  http://127.0.0.1:1",
         ] {

@@ -5,7 +5,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::Report;
 use crate::ui::table::table;
-use crate::ui::text::{bytes, one_line, short};
+use crate::ui::text::{bytes, count, one_line, short};
 use protocol::api::sync::{PeerSync, Proof, SyncStatus};
 use std::fmt::Write as _;
 
@@ -76,12 +76,29 @@ fn text(peers: &[PeerSync]) -> String {
     ];
     let mut text = table(heading, rows, "You are paired with nobody.");
     for peer in peers {
+        if peer.attachments_missing > 0 {
+            text += &lacking(peer);
+        }
         if let Some(error) = &peer.last_error {
             writeln!(text, "! {}: {}", peer.alias, one_line(error, 160))
                 .expect("writing to a string does not fail");
         }
     }
     text
+}
+
+/// In sync is about events: files that are not here yet are said beside it.
+fn lacking(peer: &PeerSync) -> String {
+    let many = usize::try_from(peer.attachments_missing).unwrap_or(usize::MAX);
+    let (many, verb) = (
+        count(many, "attachment", "attachments"),
+        if many == 1 { "is" } else { "are" },
+    );
+    let left = bytes(peer.attachment_bytes_missing);
+    format!(
+        "! {}: {many} {verb} not here yet, {left} to come\n",
+        peer.alias
+    )
 }
 
 /// Equal is proved only if nothing is missing; anything else ends with 1.
@@ -103,6 +120,9 @@ fn proved(proof: &Proof) -> Report {
              ({theirs_short})\n"
         )
     };
+    if proof.status.attachments_missing > 0 {
+        text += &lacking(&proof.status);
+    }
     for missing in &proof.missing {
         writeln!(text, "  missing {}: {}", missing.side, missing.event)
             .expect("writing to a string does not fail");

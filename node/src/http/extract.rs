@@ -106,6 +106,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
+/// The two variable segments of a path, percent-decoded.
+#[derive(Debug)]
+pub(crate) struct Pair(pub(crate) String, pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Pair {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((one, other)) = path.map_err(|rejection| path_refusal(&rejection))?;
+        let longest = one.len().max(other.len());
+        if longest > ID_BYTES_MAX {
+            let detail = format!("it has {longest} bytes of {ID_BYTES_MAX}");
+            let title = "an id is too long";
+            return Err(Refusal::new(ErrorCode::LimitExceeded, title, detail));
+        }
+        Ok(Self(one, other))
+    }
+}
+
 impl Segment {
     /// Splits `{id}:{verb}`; the id may hold colons of its own.
     pub(crate) fn verb(&self) -> Option<(&str, &str)> {

@@ -23,7 +23,8 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-const PROTOCOL: StreamProtocol = StreamProtocol::new(protocol::wire::PROTOCOL);
+const SESSIONS: StreamProtocol = StreamProtocol::new(protocol::wire::PROTOCOL);
+const BLOBS: StreamProtocol = StreamProtocol::new(protocol::blob::PROTOCOL);
 /// Connections that have not finished their handshake: two waiting rooms, and those on their way
 /// out of them. The rooms make room; this would lock everyone out, so it must never be reached.
 const PENDING_INCOMING_MAX: u32 = 2_048;
@@ -86,6 +87,15 @@ pub enum NetworkError {
     Unreachable(String),
 }
 
+/// The streams that peers open.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Those that want a session.
+    pub sessions: mpsc::Receiver<Stream>,
+    /// Those that want a blob.
+    pub blobs: mpsc::Receiver<Stream>,
+}
+
 /// The handle of the network.
 #[derive(Clone)]
 pub struct Network {
@@ -108,26 +118,22 @@ impl Network {
         ports: &Path,
         door: Door,
         shutdown: CancellationToken,
-    ) -> Result<
-        (
-            Self,
-            mpsc::Receiver<Stream>,
-            impl Future<Output = ()> + Send + use<>,
-        ),
-        NetworkError,
-    > {
+    ) -> Result<(Self, Incoming, impl Future<Output = ()> + Send + use<>), NetworkError> {
         let mut swarm = build(device, door.clone())?;
         let last = read_ports(ports);
         for text in listen {
             listen_on(&mut swarm, text, last)?;
         }
         let mut control = swarm.behaviour().streams.new_control();
-        let incoming = control
-            .accept(PROTOCOL)
-            .map_err(|error| NetworkError::Transport(error.to_string()))?;
+        let mut accept_all = |protocol: StreamProtocol| {
+            let incoming = control.accept(protocol);
+            incoming.map_err(|error| NetworkError::Transport(error.to_string()))
+        };
+        let (sessions_in, blobs_in) = (accept_all(SESSIONS)?, accept_all(BLOBS)?);
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let (addresses, listen) = watch::channel(Vec::new());
-        let (accepted, streams) = mpsc::channel(INCOMING_MAX);
+        let (accepted, sessions) = mpsc::channel(INCOMING_MAX);
+        let (accepted_blobs, blobs) = mpsc::channel(INCOMING_MAX);
         let task = Task {
             swarm,
             inbox,
@@ -139,7 +145,8 @@ impl Network {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = task.run() => {}
-                () = accept(incoming, accepted, door) => {}
+                () = accept(sessions_in, accepted, door.clone()) => {}
+                () = accept(blobs_in, accepted_blobs, door.clone()) => {}
             }
         };
         Ok((
@@ -148,14 +155,28 @@ impl Network {
                 control,
                 listen,
             },
-            streams,
+            Incoming { sessions, blobs },
             run,
         ))
     }
 
-    /// Opens a stream to a device, dialling it if there is no connection.
+    /// Opens a stream for a session, dialling the device if there is no connection.
     pub async fn open(
         &self,
+        device: DeviceId,
+        addresses: &[String],
+    ) -> Result<Stream, NetworkError> {
+        self.open_for(SESSIONS, device, addresses).await
+    }
+
+    /// Opens a stream for a blob to a device that is connected.
+    pub async fn open_blob(&self, device: DeviceId) -> Result<Stream, NetworkError> {
+        self.open_for(BLOBS, device, &[]).await
+    }
+
+    async fn open_for(
+        &self,
+        protocol: StreamProtocol,
         device: DeviceId,
         addresses: &[String],
     ) -> Result<Stream, NetworkError> {
@@ -179,7 +200,7 @@ impl Network {
             Err(_) => return Err(unreachable("no answer in time".to_owned())),
         }
         let mut control = self.control.clone();
-        let stream = control.open_stream(peer, PROTOCOL);
+        let stream = control.open_stream(peer, protocol);
         match tokio::time::timeout(DIAL, stream).await {
             Ok(Ok(stream)) => Ok(Stream { device, stream }),
             Ok(Err(error)) => Err(unreachable(error.to_string())),

@@ -143,7 +143,7 @@ impl Services {
         let adopted = self.store().adopted(found)?;
         let shown = self.store().read(|state| {
             let facts = state.memories.get(&found)?;
-            let mut shown = memory(state, facts, content);
+            let mut shown = memory(state, facts, content, self.0.sync.desk());
             shown.adopted = super::view::adopted(state, &adopted);
             Some(shown)
         });
@@ -157,7 +157,12 @@ impl Services {
         self.write(found, &edit, "memory.updated")
     }
 
-    fn write(&self, memory: MemoryId, edit: &MemoryEdit, event: &str) -> Result<Written, Failure> {
+    pub(super) fn write(
+        &self,
+        memory: MemoryId,
+        edit: &MemoryEdit,
+        event: &str,
+    ) -> Result<Written, Failure> {
         let outcome = self
             .store()
             .transact::<_, WriteError>(clock::now(), |tx| tx.edit(memory, edit))?;
@@ -268,6 +273,7 @@ impl Services {
             }
         })?;
         self.wrote("memory.purged", found.to_string());
+        self.sweep_blobs();
         Ok(Written {
             id: found.to_string(),
             heads: ids(&heads),

@@ -152,10 +152,17 @@ impl Services {
         let set = Set(self.store().preview(&selector, clock::now())?);
         let mut items = Vec::with_capacity(set.0.memories.len());
         let mut outside = 0_usize;
+        let (mut attachments, mut attachment_bytes) = (0, 0);
         for (id, bytes) in &set.0.memories {
             let Some(content) = self.store().content(*id)? else {
                 continue;
             };
+            attachments += content.attachments.len();
+            attachment_bytes += content
+                .attachments
+                .iter()
+                .map(|file| file.bytes)
+                .sum::<u64>();
             let is_in = |to: &MemoryId| set.0.memories.iter().any(|(id, _)| id == to);
             outside += content.links.iter().filter(|link| !is_in(&link.to)).count();
             items.push(PreviewItem {
@@ -185,6 +192,8 @@ impl Services {
         Ok(Preview {
             count: set.0.memories.len(),
             bytes: set.0.memories.iter().map(|(_, bytes)| bytes).sum(),
+            attachments,
+            attachment_bytes,
             items,
             digest: set.digest(&audience, &selector.to_string(), &terms),
             held: set.held(),

@@ -29,6 +29,7 @@ impl Services {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             memories,
             forgotten,
+            attachments: self.count_attachments(),
             api: self.0.listeners.borrow().clone(),
             network: Network {
                 listen: self.0.sync.network().listen(),

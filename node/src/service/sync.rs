@@ -44,6 +44,9 @@ impl Services {
                 peer.and_then(|peer| peer.last_contact),
             )
         });
+        let is_own = person == self.store().owner().certificate.person;
+        let (attachments_missing, attachment_bytes_missing) =
+            self.lacking(|owner| is_own || owner == person);
         PeerSync {
             person: to_did(&person),
             alias,
@@ -53,6 +56,8 @@ impl Services {
             theirs,
             missing_here: behind(status.missing_here, theirs, mine.events),
             missing_there: behind(status.missing_there, mine.events, theirs),
+            attachments_missing,
+            attachment_bytes_missing,
             fingerprint: crdt::id::to_base32(&mine.fingerprint.0),
             last_contact: last_contact.map(crdt::time::Timestamp::to_rfc3339),
             bytes_in: record.bytes_in,

@@ -1,10 +1,12 @@
 //! Domain values as the API shows them.
 
 use super::{Failure, Services};
+use crate::sync::Desk;
 use crdt::id::{EventId, MemoryId, PersonId};
 use crdt::identity::did::to_did;
-use crdt::memory::Content;
+use crdt::memory::{Attachment, Content};
 use crdt::selector::Selector;
+use protocol::api::attachments::Attachment as ApiAttachment;
 use protocol::api::memories::{Adopted as AdoptedChanges, Link, Memory, Summary};
 use protocol::api::problem::ErrorCode;
 use storage::records::Facts;
@@ -33,7 +35,7 @@ pub(super) fn summary(state: &State, facts: &Facts, title: String) -> Summary {
     }
 }
 
-pub(super) fn memory(state: &State, facts: &Facts, content: Content) -> Memory {
+pub(super) fn memory(state: &State, facts: &Facts, content: Content, desk: &Desk) -> Memory {
     let link = |link: crdt::memory::Link| Link {
         to: link.to.to_string(),
         relation: link.relation,
@@ -49,6 +51,11 @@ pub(super) fn memory(state: &State, facts: &Facts, content: Content) -> Memory {
         body: content.body,
         tags: content.tags.into_iter().collect(),
         links: content.links.into_iter().map(link).collect(),
+        attachments: content
+            .attachments
+            .iter()
+            .map(|file| attachment(file, desk))
+            .collect(),
         source: content.source,
         status: content.status.to_string(),
         from: state.petname(facts.owner),
@@ -68,6 +75,16 @@ pub(super) fn memory(state: &State, facts: &Facts, content: Content) -> Memory {
         space: facts.sidecar.space().to_owned(),
         private_tags: facts.sidecar.tags().map(str::to_owned).collect(),
         sensitivity: facts.sidecar.sensitivity().as_str().to_owned(),
+    }
+}
+
+pub(super) fn attachment(attachment: &Attachment, desk: &Desk) -> ApiAttachment {
+    ApiAttachment {
+        name: attachment.name.clone(),
+        hash: attachment.hash.to_string(),
+        media_type: attachment.media_type.clone(),
+        bytes: attachment.bytes,
+        bytes_here: desk.bytes_here(attachment),
     }
 }
 

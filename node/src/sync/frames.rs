@@ -164,7 +164,7 @@ pub(super) async fn write_all(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::sync::pair::Pair;
     use crate::{clock, egress};
@@ -196,7 +196,7 @@ mod tests {
         }
     }
 
-    fn node(seed: u8, text: &std::path::Path) -> Arc<Store> {
+    pub(in crate::sync) fn node(seed: u8, text: &std::path::Path) -> Arc<Store> {
         let device = DeviceKey::from_seed(&[seed + 100; 32]);
         let person = PersonKey::from_seed(&[seed; 32]);
         let certificate = person.certify(&device, clock::now());
@@ -226,7 +226,7 @@ mod tests {
     }
 
     /// An owner who shares one memory, and the grant.
-    fn shared(owner: &Store, other: &Store) -> GrantId {
+    pub(in crate::sync) fn shared(owner: &Store, other: &Store) -> GrantId {
         for (one, two) in [(owner, other), (other, owner)] {
             one.transact::<_, StoreError>(clock::now(), |tx| {
                 tx.pair(&two.owner().certificate, "friend", Vec::new());

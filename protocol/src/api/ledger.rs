@@ -16,6 +16,17 @@ pub struct LedgerKey {
     pub epoch: u32,
 }
 
+/// The part of an attachment that left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LedgerBlob {
+    /// The BLAKE3 hash of the attachment, in hexadecimal.
+    pub hash: String,
+    /// The first byte that left.
+    pub from: u64,
+    /// How many bytes left.
+    pub bytes: u64,
+}
+
 /// One disclosure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LedgerEntry {
@@ -27,7 +38,7 @@ pub struct LedgerEntry {
     pub to: String,
     /// To whom, as `did:key`.
     pub person: String,
-    /// What kind: `content`.
+    /// What kind: `content`, or `attachment` for a part of one.
     pub kind: String,
     /// The memory.
     pub memory: String,
@@ -36,6 +47,9 @@ pub struct LedgerEntry {
     /// The sealed keys that left.
     #[serde(default)]
     pub keys: Vec<LedgerKey>,
+    /// The part of an attachment that left, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<LedgerBlob>,
     /// How many bytes left.
     pub bytes: u64,
     /// Under which grant.

@@ -1,5 +1,6 @@
 //! Memories: `/v1/memories`.
 
+use super::attachments::Attachment;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -22,6 +23,9 @@ pub struct Memory {
     pub tags: Vec<String>,
     /// Its links to other memories.
     pub links: Vec<Link>,
+    /// Its files.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub attachments: Vec<Attachment>,
     /// Where its content came from.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub source: Option<String>,

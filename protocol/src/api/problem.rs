@@ -51,6 +51,8 @@ pub enum ErrorCode {
     TicketUnknown,
     /// The peer does not answer.
     PeerUnreachable,
+    /// The bytes of an attachment are not here yet.
+    NotHereYet,
     /// The disk is full.
     DiskFull,
     /// The store takes no writes.
@@ -91,6 +93,7 @@ impl ErrorCode {
             Self::TicketExpired => "ticket_expired",
             Self::TicketUnknown => "ticket_unknown",
             Self::PeerUnreachable => "peer_unreachable",
+            Self::NotHereYet => "not_here_yet",
             Self::DiskFull => "disk_full",
             Self::StoreReadOnly => "store_read_only",
             Self::StoreDamaged => "store_damaged",

@@ -41,6 +41,12 @@ pub struct Preview {
     pub count: usize,
     /// How many bytes of text.
     pub bytes: u64,
+    /// How many files are attached to them.
+    #[serde(default)]
+    pub attachments: usize,
+    /// How many bytes these have.
+    #[serde(default)]
+    pub attachment_bytes: u64,
     /// The memories.
     pub items: Vec<PreviewItem>,
     /// What is held back, and by which rule.

@@ -1,5 +1,6 @@
 //! The node itself: `/v1/node`, `/v1/identity`, `/healthz`, `/readyz`, `/v1/events`.
 
+use super::attachments::Attachments;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +21,9 @@ pub struct NodeStatus {
     pub memories: u64,
     /// How many of them are forgotten.
     pub forgotten: u64,
+    /// The attachments of all memories.
+    #[serde(default)]
+    pub attachments: Attachments,
     /// The listeners of this API.
     pub api: Vec<String>,
     /// The network.

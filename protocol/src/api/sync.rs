@@ -29,6 +29,13 @@ pub struct PeerSync {
     pub missing_here: u64,
     /// Events that this node has and the peer lacks, as far as is known.
     pub missing_there: u64,
+    /// Attachments of the view whose bytes are not all here. Being in sync is about events: it
+    /// says what there is, not that its files have arrived.
+    #[serde(default)]
+    pub attachments_missing: u64,
+    /// How many bytes of them are not here.
+    #[serde(default)]
+    pub attachment_bytes_missing: u64,
     /// The fingerprint of the view here.
     pub fingerprint: String,
     /// When the peer was last heard.

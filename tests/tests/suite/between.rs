@@ -32,6 +32,8 @@ use tokio_util::task::TaskTracker;
 
 /// The first byte of a message that carries content.
 const CONTENT: u8 = 128;
+/// The first byte of a request that names a memory and a blob.
+const ASK: u8 = 1;
 
 /// Frames as they came, by sender: the first node's, then the second's.
 type Recorded = Arc<Mutex<[Vec<Vec<u8>>; 2]>>;
@@ -114,7 +116,8 @@ impl Between {
                 cut: Arc::clone(&cut),
                 cuts_content: Arc::clone(&cuts_content),
             };
-            runtime.spawn(relay.accept(incoming));
+            runtime.spawn(relay.clone().accept(incoming.sessions, What::Session));
+            runtime.spawn(relay.accept(incoming.blobs, What::Blob));
         }
         let invited = one.brainctl(["peer", "invite", "--name", alias, "--ids"]);
         let mut ticket: Ticket = invited.ok().stdout.parse().expect("a ticket");
@@ -174,18 +177,48 @@ struct Relay {
     tasks: TaskTracker,
 }
 
+/// What a stream carries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Session,
+    Blob,
+}
+
+/// What is recorded of one stream: whole frames, and for blobs who asked for what.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl Heard {
+    /// Notes what is asked for, and returns a message of the answer with that in front; none for
+    /// what is no answer.
+    fn tagged(&self, is_request: bool, message: &[u8]) -> Option<Vec<u8>> {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_request {
+            if message.first() == Some(&ASK) {
+                *asked = message[1..].to_vec();
+            }
+            return None;
+        }
+        Some(brain_tests::sniffer::blob_record(&asked, message))
+    }
+}
+
 impl Relay {
-    async fn accept(self, mut incoming: Receiver<Stream>) {
+    async fn accept(self, mut incoming: Receiver<Stream>, what: What) {
         while let Some(stream) = incoming.recv().await {
-            self.tasks.spawn(self.clone().relay(stream));
+            self.tasks.spawn(self.clone().relay(stream, what));
         }
     }
 
-    async fn relay(self, from: Stream) {
+    async fn relay(self, from: Stream, what: What) {
         let here = self.number;
         let side = &self.sides[1 - here];
-        let opened = side.network.open(side.talks_to, &side.addresses).await;
+        let opened = match what {
+            What::Session => side.network.open(side.talks_to, &side.addresses).await,
+            What::Blob => side.network.open_blob(side.talks_to).await,
+        };
         let Ok(to) = opened else { return };
+        let heard = Heard::default();
         let cut = {
             let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
             cut.clone()
@@ -193,8 +226,8 @@ impl Relay {
         let (from_reads, from_writes) = from.stream.split();
         let (to_reads, to_writes) = to.stream.split();
         let both = futures::future::join(
-            self.pump(here, from_reads, to_writes),
-            self.pump(1 - here, to_reads, from_writes),
+            self.pump(here, from_reads, to_writes, (what, heard.clone())),
+            self.pump(1 - here, to_reads, from_writes, (what, heard)),
         );
         tokio::select! {
             () = cut.cancelled() => {}
@@ -203,7 +236,13 @@ impl Relay {
     }
 
     /// Records what a node says and hands it to the other, until the stream ends.
-    async fn pump(&self, said_by: usize, mut from: ReadHalf<Bytes>, mut to: WriteHalf<Bytes>) {
+    async fn pump(
+        &self,
+        said_by: usize,
+        mut from: ReadHalf<Bytes>,
+        mut to: WriteHalf<Bytes>,
+        (what, heard): (What, Heard),
+    ) {
         loop {
             let mut header = [0; FRAME_HEADER_BYTES];
             if from.read_exact(&mut header).await.is_err() {
@@ -215,7 +254,8 @@ impl Relay {
             if from.read_exact(kind).await.is_err() {
                 break;
             }
-            if kind == [CONTENT] && self.cuts_content.swap(false, Ordering::Relaxed) {
+            let is_content = what == What::Session && kind == [CONTENT];
+            if is_content && self.cuts_content.swap(false, Ordering::Relaxed) {
                 Between::break_streams(&self.cut);
                 return;
             }
@@ -223,11 +263,18 @@ impl Relay {
                 break;
             }
             let frame = [header.as_slice(), &message].concat();
-            {
+            let record = match what {
+                What::Session => Some(frame.clone()),
+                What::Blob => heard.tagged(said_by == self.number, &message),
+            };
+            if let Some(record) = record {
                 let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-                recorded[said_by].push(frame.clone());
+                recorded[said_by].push(record);
             }
-            let frame = self.readdressed(said_by, &message).unwrap_or(frame);
+            let readdressed = (what == What::Session)
+                .then(|| self.readdressed(said_by, &message))
+                .flatten();
+            let frame = readdressed.unwrap_or(frame);
             let written = async {
                 to.write_all(&frame).await?;
                 to.flush().await

@@ -108,9 +108,10 @@ fn the_ledgers_of_three_processes_say_what_sniffers_saw() {
     three.share(1, 2, "green", "write");
     three.share(2, 0, "grey", "read");
     three.prove();
+    attachments_cross(&three);
     // Everybody writes where they may, and things move in and out of views.
     let red = ids(&listed(bob, "from:ana"));
-    assert_eq!(red.len(), FILES + 1);
+    assert_eq!(red.len(), FILES + 2);
     let mut some = red.iter();
     let mut next = || some.next().expect("there are many").as_str();
     bob.brainctl(["edit", next(), "--title", "bob's title"])
@@ -143,6 +144,41 @@ fn the_ledgers_of_three_processes_say_what_sniffers_saw() {
         println!("witnessed by {who:?}");
     }
     connections_break(&three);
+}
+
+/// Files cross between each two, in more than one part.
+fn attachments_cross(three: &Three) {
+    let [ana, bob, eve] = &three.nodes;
+    let path = ana.folder().join("crossing.bin");
+    let bytes: Vec<u8> = (0..5_000_000_u32)
+        .flat_map(u32::to_le_bytes)
+        .take(5_000_000)
+        .collect();
+    std::fs::write(&path, &bytes).expect("the folder takes a file");
+    let path = path.to_str().expect("the path is text");
+    let both = [
+        "add",
+        "with a file",
+        "-t",
+        "red",
+        "-t",
+        "blue",
+        "--attach",
+        path,
+    ];
+    let id = text(&ana.json(both), "id");
+    let own = text(
+        &eve.json(["add", "eve's file", "-t", "grey", "--attach", path]),
+        "id",
+    );
+    for (node, memory) in [(bob, &id), (eve, &id), (ana, &own)] {
+        eventually("the file arrives", || {
+            let memory = Http::of(node).memory(memory)?;
+            let here = memory.pointer("/attachments/0/bytes_here")?.as_u64()?;
+            (here == 5_000_000).then_some(())
+        });
+    }
+    three.prove();
 }
 
 /// With connections that break, the ledger may say more than crossed, never less.

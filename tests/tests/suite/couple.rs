@@ -21,7 +21,15 @@ pub(crate) struct Couple {
 impl Couple {
     /// Starts both nodes and introduces them.
     pub(crate) fn start() -> Self {
-        Self::of(Node::start)
+        Self::start_with(&[], &[])
+    }
+
+    /// Starts both nodes with further environment variables and introduces them.
+    pub(crate) fn start_with(of_ana: &[(&str, &str)], of_bob: &[(&str, &str)]) -> Self {
+        Self::of(|name| {
+            let extra = if name == "ana" { of_ana } else { of_bob };
+            Node::start_with(name, extra)
+        })
     }
 
     /// Introduces two nodes that are started in a way of the test's own.

@@ -8,12 +8,14 @@
 //! bijection  three nodes with sniffers between them: ledgers and wires agree both ways
 //! flood    half-open connections and a hostile peer keep nobody out and take little memory
 //! integrity  a frozen author and a quarantined memory are named by status; both are got over
+//! attachments  files in pieces: crashes, revocations, purges, strangers
 //! verbs    every verb of every surface that changes a memory reaches the other node
 //! ```
 //!
 //! `SCALE=n` makes n times as many crashes, `SEED=n` chooses their moments. What is not here:
 //! interleavings in virtual time, which are in `tests/tests/sim`.
 
+mod attachments;
 mod between;
 mod bijection;
 mod couple;

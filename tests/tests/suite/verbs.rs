@@ -166,7 +166,12 @@ fn no_route_field_or_command_is_forgotten() {
         })
         .collect();
     let in_table = VERBS.iter().filter_map(|verb| match verb.act {
-        Act::Http(method, path, _) => Some(format!("{method} {}", path.replace("ID", "{id}"))),
+        Act::Http(method, path, _) => {
+            let path = path
+                .replace("ID", "{id}")
+                .replace("unnamed", "{attachment}");
+            Some(format!("{method} {path}"))
+        }
         Act::Cli(_) => None,
     });
     let made = ["POST /v1/memories", "POST /v1/imports"].map(str::to_owned);

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
 use crate::select;
-use crate::ui::text::{bytes, memories, one_line, short};
+use crate::ui::text::{bytes, count, memories, one_line, short};
 use protocol::api::sharing::{Preview, PreviewRequest};
 use serde_json::{Value, json};
 
@@ -33,6 +33,7 @@ pub(super) fn report(command: &str, with: &[String], previews: &[Preview]) -> Re
     let entry = |(person, preview): (&String, &Preview)| {
         json!({
             "with": person, "count": preview.count, "bytes": preview.bytes, "items": preview.items,
+            "attachments": preview.attachments, "attachment_bytes": preview.attachment_bytes,
             "held": preview.held, "careful": preview.careful, "digest": preview.digest,
         })
     };
@@ -56,8 +57,16 @@ pub(super) fn text(with: &[String], previews: &[Preview]) -> String {
 
 fn one(person: &str, preview: &Preview) -> String {
     let (many, size) = (memories(preview.count), bytes(preview.bytes));
+    let files = match preview.attachments {
+        0 => String::new(),
+        files => format!(
+            " with {} ({})",
+            count(files, "attachment", "attachments"),
+            bytes(preview.attachment_bytes)
+        ),
+    };
     let mut lines = vec![format!(
-        "{person} would see {many} ({size}), now and as they change"
+        "{person} would see {many} ({size}){files}, now and as they change"
     )];
     for item in preview.items.iter().take(ITEMS_SHOWN) {
         lines.push(format!(
@@ -110,6 +119,8 @@ mod tests {
         let preview = Preview {
             count: 21,
             bytes: 1_500,
+            attachments: 2,
+            attachment_bytes: 3_000_000,
             items: (0..21).map(item).collect(),
             held: vec![Held {
                 id: "h".into(),
@@ -121,7 +132,7 @@ mod tests {
         };
         let text = text(&["bob".to_owned()], std::slice::from_ref(&preview));
         for line in [
-            "bob would see 21 memories (1.5 kB), now and as they change",
+            "bob would see 21 memories (1.5 kB) with 2 attachments (3.0 MB), now and as they change",
             "  + id0  T x",
             "  + and 1 more (--json lists all)",
             "  - h  held back: no-health-data (it is tag:health in the body)",

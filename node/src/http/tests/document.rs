@@ -19,10 +19,11 @@ fn the_document_is_the_one_in_docs() {
 }
 
 /// Every route, in order.
-const ROUTES: [&str; 71] = [
+const ROUTES: [&str; 74] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/memories/{id}",
+    "DELETE /v1/memories/{id}/attachments/{attachment}",
     "DELETE /v1/peers/{person}",
     "GET /healthz",
     "GET /readyz",
@@ -42,6 +43,7 @@ const ROUTES: [&str; 71] = [
     "GET /v1/ledger/holders",
     "GET /v1/memories",
     "GET /v1/memories/{id}",
+    "GET /v1/memories/{id}/attachments/{attachment}",
     "GET /v1/node",
     "GET /v1/peers",
     "GET /v1/peers/{person}",
@@ -78,6 +80,7 @@ const ROUTES: [&str; 71] = [
     "POST /v1/invites:accept",
     "POST /v1/ledger:verify",
     "POST /v1/memories",
+    "POST /v1/memories/{id}/attachments",
     "POST /v1/memories/{id}:purge",
     "POST /v1/memories/{id}:restore",
     "POST /v1/policy:lint",

@@ -10,7 +10,7 @@
 //! with the bytes. What it cannot see: entries that were never written, and a ledger that nobody
 //! witnessed and that was rewritten with the device's key.
 
-use super::{LedgerEntry, LedgerHead, LedgerKey, LedgerWitness};
+use super::{LedgerBlob, LedgerEntry, LedgerHead, LedgerKey, LedgerWitness};
 use crdt::codec::Canonical as _;
 use crdt::hash::Hash;
 use crdt::id::{PersonId, to_base32};
@@ -52,15 +52,26 @@ pub fn entry(entry: &Entry, to: String) -> LedgerEntry {
         grant: key.grant.to_string(),
         epoch: key.epoch.0,
     };
+    let blob = |sent: &crdt::ledger::BlobSent| LedgerBlob {
+        hash: sent.blob.to_string(),
+        from: sent.from,
+        bytes: sent.bytes,
+    };
+    let kind = if entry.blob.is_some() {
+        "attachment"
+    } else {
+        "content"
+    };
     LedgerEntry {
         seq: entry.number,
         time: entry.time.to_rfc3339(),
         to,
         person: to_did(&entry.person),
-        kind: "content".to_owned(),
+        kind: kind.to_owned(),
         memory: entry.memory.to_string(),
         events: entry.events.iter().map(ToString::to_string).collect(),
         keys: entry.keys.iter().map(key).collect(),
+        blob: entry.blob.as_ref().map(blob),
         bytes: entry.bytes,
         grant: entry
             .grant

@@ -43,7 +43,7 @@ const LINK: &str = r#"{"add_links": [{"to": "OTHER", "relation": "cites"}]}"#;
 const UNLINK: &str = r#"{"remove_links": [{"to": "OTHER", "relation": "cites"}]}"#;
 
 /// The verbs that change a memory.
-pub(super) const VERBS: [Verb; 22] = [
+pub(super) const VERBS: [Verb; 26] = [
     verb(Act::Cli("edit ID --title Changed"), is_retitled),
     verb(Act::Cli("edit ID --body Rewritten"), is_rewritten),
     verb(Act::Cli("edit ID --add-tag extra"), is_tagged),
@@ -59,6 +59,21 @@ pub(super) const VERBS: [Verb; 22] = [
         is_untagged,
     ),
     verb(Act::Cli("link ID OTHER --as cites"), is_linked),
+    verb(Act::Cli("attachment add ID Cargo.toml"), has_file),
+    after(
+        Act::Cli("attachment add ID Cargo.toml"),
+        Act::Cli("attachment rm ID Cargo.toml"),
+        has_no_file,
+    ),
+    verb(
+        Act::Http("POST", "/v1/memories/ID/attachments", "{}"),
+        has_file,
+    ),
+    after(
+        Act::Http("POST", "/v1/memories/ID/attachments", "{}"),
+        Act::Http("DELETE", "/v1/memories/ID/attachments/unnamed", ""),
+        has_no_file,
+    ),
     verb(Act::Cli("rm ID"), is_forgotten),
     after(Act::Cli("rm ID"), Act::Cli("restore ID"), is_active),
     verb(Act::Cli("--yes purge ID"), is_gone),
@@ -203,6 +218,18 @@ fn is_linked(copy: Option<&Value>, other: &str) -> bool {
 
 fn is_unlinked(copy: Option<&Value>, other: &str) -> bool {
     copy.is_some_and(|copy| !has_link(copy, other))
+}
+
+fn files(copy: &Value) -> usize {
+    copy["attachments"].as_array().map_or(0, Vec::len)
+}
+
+fn has_file(copy: Option<&Value>, _: &str) -> bool {
+    copy.is_some_and(|copy| files(copy) == 1)
+}
+
+fn has_no_file(copy: Option<&Value>, _: &str) -> bool {
+    copy.is_some_and(|copy| files(copy) == 0)
 }
 
 fn is_forgotten(copy: Option<&Value>, _: &str) -> bool {
