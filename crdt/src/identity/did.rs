@@ -5,6 +5,8 @@ use thiserror::Error;
 
 /// Multicodec `ed25519-pub`, as an unsigned varint.
 const ED25519_PUB: [u8; 2] = [0xed, 0x01];
+/// The most characters of a key in base 58: 34 bytes take 47, and reading takes the square.
+const BASE58_CHARS_MAX: usize = 64;
 
 /// The reason why text is no `did:key` of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -21,6 +23,7 @@ pub fn to_did(person: &PersonId) -> String {
 /// Reads a `did:key`.
 pub fn from_did(text: &str) -> Result<PersonId, ParseDidError> {
     text.strip_prefix("did:key:z")
+        .filter(|base58| base58.len() <= BASE58_CHARS_MAX)
         .and_then(|base58| bs58::decode(base58).into_vec().ok())
         .and_then(|bytes| {
             bytes
@@ -43,5 +46,7 @@ mod tests {
         assert_eq!(to_did(&person), did);
         assert!(from_did("did:key:z6LSbysY2xFMRpGMhb7tFTLMpeuPRaqaWM1yECx2AtzE3KCc").is_err());
         assert!(from_did("did:web:example.org").is_err());
+        let long = format!("did:key:z6Mk{}", "z".repeat(10 << 20));
+        assert!(from_did(&long).is_err(), "and at once");
     }
 }
