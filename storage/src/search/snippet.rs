@@ -5,7 +5,7 @@
 //!
 //! Invariant: ranges are bytes of the snippet's text and lie on character boundaries.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::projection::text::{Word, words};
@@ -85,18 +85,26 @@ fn window(
     let index_of = |byte: usize| bounds.partition_point(|bound| *bound < byte);
     let end_of = |start: usize| start.saturating_add(chars_max).min(bounds.len() - 1);
     let mut best = (0, 0, 0, 0);
-    for (index, (_, first)) in marks.iter().enumerate() {
+    // The marks inside slide along with the window: each comes in once and goes out once.
+    let (mut inside, mut end) = (BTreeMap::<usize, usize>::new(), 0);
+    for (index, (term, first)) in marks.iter().enumerate() {
         let start = index_of(first.start);
         let limit = bounds[end_of(start)];
-        let inside = marks[index..]
-            .iter()
-            .take_while(|(_, range)| range.end <= limit);
-        let (count, last) = inside
-            .clone()
-            .fold((0, start), |(n, _), (_, r)| (n + 1, index_of(r.end)));
-        let distinct = inside.map(|(term, _)| term).collect::<BTreeSet<_>>().len();
+        end = end.max(index);
+        while let Some((term, _)) = marks.get(end).filter(|(_, range)| range.end <= limit) {
+            *inside.entry(*term).or_default() += 1;
+            end += 1;
+        }
+        let (distinct, count) = (inside.len(), end - index);
         if (distinct, count) > (best.0, best.1) {
+            let last = index_of(marks[end - 1].1.end);
             best = (distinct, count, start, last);
+        }
+        if let Some(times) = inside.get_mut(term) {
+            *times -= 1;
+            if *times == 0 {
+                inside.remove(term);
+            }
         }
     }
     let (_, _, first, last) = best;
@@ -240,6 +248,17 @@ mod tests {
         check("", &["x"], 10, "");
         check("some text", &[], 0, "…");
         check("the red fox ran", &["red fox"], 80, "the [red] [fox] ran");
+    }
+
+    #[test]
+    fn the_first_of_the_best_windows_is_found_among_many_marks() {
+        let body = "a ".repeat(500) + "a b a " + &"a ".repeat(500);
+        let terms = ["a", "b"].map(str::to_owned);
+        let found = snippet(&body, &terms, 9);
+        assert_eq!(
+            (found.text.as_str(), found.highlights.len()),
+            ("a a a a b", 5)
+        );
     }
 
     proptest! {
