@@ -18,11 +18,12 @@
 
 pub mod binaries;
 pub mod console;
+pub mod fuzz;
 pub mod node;
 pub mod process;
 pub mod sniffer;
 
-pub use node::Node;
+pub use self::node::Node;
 pub use process::Output;
 
 use std::path::{Path, PathBuf};

@@ -316,6 +316,7 @@ fn is_crate_root(file: &Path) -> bool {
         [_, "src", "lib.rs" | "main.rs"]
             | [_, "tests" | "benches" | "examples", _]
             | [_, "tests", _, "main.rs"]
+            | ["tests", "fuzz", _]
             | [_, "build.rs"]
             | ["examples", _]
     )

@@ -176,6 +176,12 @@ impl<'a> Forest<'a> {
         let of_feed: Vec<_> = of_feed.collect();
         let mut branch: Vec<EventId> = Vec::new();
         let mut number = frozen.number;
+        let first = self.by_id.get(&frozen.first);
+        if first.is_some_and(|event| event.header().kind == Kind::Root) {
+            // Nothing takes the place of a root.
+            branch.push(frozen.first);
+            number = number.saturating_add(1);
+        }
         loop {
             let last = branch.last().copied();
             let next = of_feed.iter().filter(|event| {

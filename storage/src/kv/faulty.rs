@@ -12,7 +12,6 @@
 mod random;
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
@@ -38,13 +37,11 @@ pub struct FaultyBackend {
     power: u64,
 }
 
-/// The name of the next disk.
-static NAMES: AtomicU64 = AtomicU64::new(0);
-
 #[derive(Debug)]
 struct Platter {
-    /// Tells this disk from its copies.
+    /// Tells this disk from its copies, of which there were so many.
     name: u64,
+    copies: u64,
     /// What a reader sees: the platter with the cache over it.
     live: Vec<u8>,
     /// What survives a power cut for certain.
@@ -73,7 +70,8 @@ impl FaultyDisk {
     pub fn new(seed: u64) -> Self {
         Self {
             platter: Arc::new(Mutex::new(Platter {
-                name: NAMES.fetch_add(1, Ordering::Relaxed),
+                name: seed,
+                copies: 0,
                 live: Vec::new(),
                 durable: Vec::new(),
                 pending: Vec::new(),
@@ -114,8 +112,10 @@ impl FaultyDisk {
     pub fn copy(&self) -> Self {
         let copy = Self::new(0);
         {
-            let from = self.lock();
+            let mut from = self.lock();
+            from.copies += 1;
             let mut to = copy.lock();
+            to.name = from.name.wrapping_mul(31).wrapping_add(from.copies);
             to.live.clone_from(&from.live);
             to.durable.clone_from(&from.live);
         }
