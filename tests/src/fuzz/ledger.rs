@@ -8,7 +8,7 @@ use crdt::hash::Hash;
 use crdt::id::{EventId, GrantId, MemoryId, PersonId};
 use crdt::identity::did::to_did;
 use crdt::ledger::tree::{PROOF_MAX, consistency, includes, inclusion, is_consistent};
-use crdt::ledger::{Checkpoint, Entry, KeySent, Note, SignedTree, Tree};
+use crdt::ledger::{BlobSent, Checkpoint, Entry, KeySent, Note, SignedTree, Tree};
 use crdt::testing::Entropy;
 use crdt::time::Timestamp;
 use protocol::api::ledger::export::{self, Line};
@@ -39,6 +39,11 @@ fn made(number: u64) -> Entry {
         }],
         bytes: 100 + number,
         grant: Some(GrantId([4; 32])),
+        blob: number.is_multiple_of(3).then_some(BlobSent {
+            blob: Hash([byte; 32]),
+            from: 0,
+            bytes: number,
+        }),
     }
 }
 

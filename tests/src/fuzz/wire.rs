@@ -11,13 +11,13 @@ use crdt::id::{DeviceId, EventId};
 use crdt::time::Timestamp;
 use protocol::limits::FRAME_BYTES_MAX;
 use protocol::reconcile::{Run, Salt};
-use protocol::session::{Admission, Input, Role, Session};
+use protocol::session::{Admission, Effect, Input, Role, Session};
 use protocol::view::{Item, Summary, View};
+use protocol::wire::brief::{Again, Digest, Recent, Topic};
 use protocol::wire::content::Content;
 use protocol::wire::control::{Control, Enrolled, FeedTip, Hello, RefusedBecause, RefusedEvent};
 use protocol::wire::{self, FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN};
 use std::cell::RefCell;
-use std::sync::Arc;
 
 /// The targets.
 pub(super) const TARGETS: [Target; 9] = [
@@ -100,6 +100,23 @@ fn messages() -> Vec<Control> {
             certificate: certified(1),
             host: certified(2),
         })),
+        Control::Again(Again {
+            version_min: VERSION_MIN,
+            version_max: VERSION_MAX,
+            nonce: [4; 16],
+            mine: Digest::of_hello(&hello(2)),
+            yours: Digest::of_hello(&hello(1)),
+        }),
+        Control::Tell(Topic::Hello),
+        Control::Tell(Topic::Held),
+        Control::Tell(Topic::Whole),
+        Control::FrontierIs(Digest::of_frontier(&[tip(1)])),
+        Control::EchoIs(Digest::of_held(None)),
+        Control::Recent(Recent {
+            since: 9,
+            before: view(40).before(9),
+            bytes: run(50).initiate().expect("a run begins"),
+        }),
     ]
 }
 
@@ -188,7 +205,7 @@ fn item(number: u64) -> Item {
 }
 
 fn view(items: u64) -> View {
-    View::new((0..items).map(item).collect(), items)
+    View::new((0..items).map(item), items)
 }
 
 fn salt() -> Salt {
@@ -196,14 +213,14 @@ fn salt() -> Salt {
 }
 
 fn run(items: u64) -> Run {
-    Run::new(&view(items), &salt()).expect("a view makes a run")
+    Run::new(&view(items), &salt(), None).expect("a view makes a run")
 }
 
 /// The messages of the initiator and of the responder, while they find what differs.
 fn conversation(items: u64) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let other = (0..items).filter(|number| number % 29 != 3).map(item);
-    let other = View::new(other.collect(), items);
-    let mut responder = Run::new(&other, &salt()).expect("a view makes a run");
+    let other = View::new(other, items);
+    let mut responder = Run::new(&other, &salt(), None).expect("a view makes a run");
     let mut initiator = run(items);
     let (mut asked, mut answered) = (Vec::new(), Vec::new());
     let mut next = Some(initiator.initiate().expect("a run begins"));
@@ -271,7 +288,7 @@ impl Pair {
     }
 
     /// A session that has greeted, exchanged consent and has a view.
-    fn synced(&self, view: &Arc<View>) -> Session {
+    fn synced(&self, view: &View) -> Session {
         let mut session = self.connected(Role::Responder);
         let person = self.theirs.certificate.person;
         let last = Control::Consent {
@@ -286,7 +303,7 @@ impl Pair {
             Input::ConsentFor(Vec::new()),
             Input::Message(last),
             Input::ConsentTaken,
-            Input::View(Arc::clone(view)),
+            Input::View(View::default().change_to(view)),
         ];
         for step in steps {
             drop(session.handle(step, NOW));
@@ -296,14 +313,19 @@ impl Pair {
     }
 }
 
-/// Hands a message to a session; tells whether it read.
-fn say(session: &mut Session, bytes: &[u8]) -> bool {
+/// Hands a message to a session, and a run where it asks for one; tells whether it read.
+fn say(session: &mut Session, view: &View, bytes: &[u8]) -> bool {
     let effects = match Message::from_frame(bytes) {
         Ok(Message::Control(control)) => session.handle(Input::Message(control), NOW),
         Ok(Message::Content(content)) => session.handle(Input::Content(content), NOW),
         Err(_) => return false,
     };
-    std::hint::black_box(effects);
+    for effect in effects {
+        if let Effect::LoadRun { salt, since } = effect {
+            let run = Run::new(view, &salt, since).map(Box::new);
+            std::hint::black_box(session.handle(Input::Run(run), NOW));
+        }
+    }
     true
 }
 
@@ -327,7 +349,8 @@ fn greeting() -> Subject {
     let sessions = RefCell::new(fresh());
     Subject::new(frame_bodies(), move |bytes| {
         let (responder, initiator) = &mut *sessions.borrow_mut();
-        let read = say(responder, bytes) && say(initiator, bytes);
+        let none = View::default();
+        let read = say(responder, &none, bytes) && say(initiator, &none, bytes);
         if read {
             assert!(!responder.status().in_sync, "in sync with a stranger");
             (*responder, *initiator) = fresh();
@@ -337,11 +360,11 @@ fn greeting() -> Subject {
 }
 
 fn syncing() -> Subject {
-    let (pair, view) = (Pair::new(), Arc::new(view(40)));
+    let (pair, view) = (Pair::new(), view(40));
     let session = RefCell::new(pair.synced(&view));
     Subject::new(frame_bodies(), move |bytes| {
         let session = &mut *session.borrow_mut();
-        let read = say(session, bytes);
+        let read = say(session, &view, bytes);
         if read {
             let status = session.status();
             let equal = status.mine.is_some() && status.mine == status.theirs;
