@@ -7,8 +7,9 @@ use super::{Subject, Target, slow, target};
 use crdt::codec::Canonical as _;
 use crdt::event::Incarnation;
 use crdt::hash::Hash;
-use crdt::id::{DeviceId, EventId};
+use crdt::id::{DeviceId, EventId, MemoryId};
 use crdt::time::Timestamp;
+use protocol::blob;
 use protocol::limits::FRAME_BYTES_MAX;
 use protocol::reconcile::{Run, Salt};
 use protocol::session::{Admission, Effect, Input, Role, Session};
@@ -20,7 +21,7 @@ use protocol::wire::{self, FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN
 use std::cell::RefCell;
 
 /// The targets.
-pub(super) const TARGETS: [Target; 9] = [
+pub(super) const TARGETS: [Target; 11] = [
     slow("reconciliation of 100,000", 5_000, reconcile_many),
     target("stream of frames", frames),
     target("control message", control),
@@ -30,6 +31,8 @@ pub(super) const TARGETS: [Target; 9] = [
     target("session, greeting", greeting),
     target("session, syncing", syncing),
     target("summary of a view", summary),
+    target("request for an attachment", blob_request),
+    target("answer with an attachment", blob_answer),
 ];
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -140,6 +143,26 @@ fn content() -> Subject {
             std::hint::black_box(crdt::event::Signed::from_bytes(event).is_ok());
         }
     })
+}
+
+fn blob_request() -> Subject {
+    let ask = blob::Request::Ask {
+        memory: MemoryId([3; 32]),
+        blob: Hash([4; 32]),
+    };
+    Subject::canonical(&[ask, blob::Request::From(7)], drop)
+}
+
+fn blob_answer() -> Subject {
+    let answers = [
+        blob::Answer::Refused,
+        blob::Answer::Outline(crdt::blob::outline_of(&[5; 300_000])),
+        blob::Answer::Chunk {
+            index: 2,
+            bytes: vec![6; 90],
+        },
+    ];
+    Subject::canonical(&answers, drop)
 }
 
 fn summary() -> Subject {
