@@ -118,14 +118,16 @@ impl<'a> Forest<'a> {
             let Some(event) = by_id.get(&second) else {
                 continue;
             };
-            frozen.entry((device, incarnation)).or_insert(Frozen {
-                person: event.header().person,
+            let person = event.header().person;
+            let proof = || Frozen {
+                person,
                 device,
                 incarnation,
                 number,
                 first,
                 second,
-            });
+            };
+            frozen.entry((device, incarnation)).or_insert_with(proof);
         }
         Self { by_id, frozen }
     }

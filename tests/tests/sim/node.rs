@@ -54,7 +54,7 @@ pub(crate) enum Reference {
 }
 
 pub(crate) struct Node {
-    store: Option<Store>,
+    store: Option<Box<Store>>,
     kv: Option<Arc<dyn Kv>>,
     master: MasterKey,
     disk: MemoryDisk,
@@ -115,7 +115,7 @@ impl Node {
         let model = ("none", 4);
         let (guard, folder) = (Arc::new(LineGuard), self.folder.path());
         let store = Store::open(kv, opaque, owner, guard, folder, model, now);
-        self.store = Some(store.expect("the store opens"));
+        self.store = Some(Box::new(store.expect("the store opens")));
     }
 
     /// Closes the store and opens it again, as a restart does.
@@ -184,7 +184,7 @@ impl Node {
     }
 
     pub(crate) fn store(&self) -> &Store {
-        self.store.as_ref().expect("the store is open")
+        self.store.as_deref().expect("the store is open")
     }
     pub(crate) fn device(&self) -> DeviceKey {
         DeviceKey::from_seed(&self.seed)
