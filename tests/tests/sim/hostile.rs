@@ -39,7 +39,10 @@ pub(crate) struct Attack {
 pub(crate) fn all(node: &Node, memory: MemoryId) -> Vec<Attack> {
     let mut attacks = Vec::new();
     let mut incarnation = 100;
-    for (name, code, craft) in on_events().into_iter().chain(on_changes()) {
+    let crafts = [on_places(), on_bytes(), on_changes()]
+        .into_iter()
+        .flatten();
+    for (name, code, craft) in crafts {
         incarnation += 1;
         let forger = Forger::new(node, memory, incarnation);
         let content = Content {
@@ -57,8 +60,8 @@ pub(crate) fn all(node: &Node, memory: MemoryId) -> Vec<Attack> {
 
 type Craft = fn(Forger<'_>) -> Vec<Vec<u8>>;
 
-/// Attacks on the event around a change.
-fn on_events() -> Vec<(&'static str, &'static str, Craft)> {
+/// Attacks on what an event says of its author and its place.
+fn on_places() -> Vec<(&'static str, &'static str, Craft)> {
     vec![
         ("equivocation", "fork", |forger| {
             let both = ["one", "other"].map(|text| forger.honest(text));
@@ -96,7 +99,7 @@ fn on_events() -> Vec<(&'static str, &'static str, Craft)> {
         }),
         ("an unknown memory", "unknown_memory", |forger| {
             retold(&forger, |header| {
-                header.feed = Feed::Memory(MemoryId([7; 32]))
+                header.feed = Feed::Memory(MemoryId([7; 32]));
             })
         }),
         ("false parents", "wrong_parents", |mut forger| {
@@ -107,6 +110,12 @@ fn on_events() -> Vec<(&'static str, &'static str, Craft)> {
             let second = forger.sealed(header, &body);
             [first, second].map(|event| event.bytes().to_vec()).to_vec()
         }),
+    ]
+}
+
+/// Attacks on the event itself: its bytes, its kind, its sealed body.
+fn on_bytes() -> Vec<(&'static str, &'static str, Craft)> {
+    vec![
         ("an unknown version", "malformed", |forger| {
             vec![replaced(forger.honest("x").bytes(), 0, 9)]
         }),
