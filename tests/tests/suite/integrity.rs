@@ -150,7 +150,7 @@ fn a_quarantined_memory_is_named_and_a_rebuild_brings_it_back() {
     );
     let said = status(&node);
     assert!(
-        said.contains("1 quarantined") && said.contains(&memory[..12]),
+        said.contains("1 quarantined") && memory.get(..12).is_some_and(|id| said.contains(id)),
         "{said}"
     );
     let shown = node.brainctl(["show", &memory]).ok().stdout.clone();
