@@ -23,7 +23,7 @@ mod witness;
 
 use crate::entropy::Entropy;
 use crate::kv::sealed::OpaqueKey;
-use crate::kv::{Durability, Health, Kv, KvError};
+use crate::kv::{Batch, Durability, Health, Kv, KvError};
 use crate::layout::{self, ordered};
 use crate::projection::text::{TextDoc, TextError, TextIndex};
 use crate::projection::vectors::VectorIndex;
@@ -39,6 +39,7 @@ use crdt::time::Timestamp;
 use state::State;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use thiserror::Error;
 
@@ -88,6 +89,8 @@ pub struct Store {
     state: RwLock<State>,
     text: TextIndex,
     vectors: RwLock<VectorIndex>,
+    /// Whether a commit failed since the rows were last read: it may turn out to be there.
+    is_suspect: AtomicBool,
 }
 
 impl Store {
@@ -147,6 +150,7 @@ impl Store {
         now: Timestamp,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.look_again().map_err(E::from)?;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let mut tx = Tx::new(
             &mut state,
@@ -166,7 +170,11 @@ impl Store {
                 return Err(error);
             }
         };
-        let done = tx.commit(Durability::Durable).map_err(E::from)?;
+        let done = tx.commit(Durability::Durable);
+        if done.is_err() {
+            self.is_suspect.store(true, Ordering::Release);
+        }
+        let done = done.map_err(E::from)?;
         // Under the lock, so that the index takes commits in their order.
         self.index_touched(&done.touched, &state, state.head)
             .map_err(E::from)?;
@@ -183,6 +191,23 @@ impl Store {
             // The next who needs the document finds it again.
             tracing::warn!(%error, "a quarantine was not noted");
         }
+    }
+
+    /// Reads the rows again if a commit failed: once the engine is open again, what was not
+    /// acknowledged may be there, whole, and the state in memory has to say so.
+    fn look_again(&self) -> Result<(), StoreError> {
+        if !self.is_suspect.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        // The engine opens itself anew at a commit, or says that it still cannot.
+        self.kv.commit(Batch::new(), Durability::Durable)?;
+        let changes = state.changes.restarted();
+        *state = open::load(self, state.incarnation, Arc::clone(&state.guard))?;
+        state.changes = changes;
+        self.is_suspect.store(false, Ordering::Release);
+        drop(state);
+        open::catch_up_text(self)
     }
 
     fn index_touched(

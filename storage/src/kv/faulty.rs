@@ -155,6 +155,14 @@ impl FaultyDisk {
         platter.capacity = None;
     }
 
+    /// Lets no fault strike that was armed and has not struck.
+    pub fn be_well(&self) {
+        let mut platter = self.lock();
+        platter.cut_in = None;
+        platter.sync_fails_in = None;
+        platter.capacity = None;
+    }
+
     /// Says whether the power is on.
     pub fn has_power(&self) -> bool {
         self.lock().on

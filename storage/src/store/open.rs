@@ -23,6 +23,7 @@ use crdt::id::MemoryId;
 use crdt::time::{Hybrid, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
 /// Log entries whose memories are indexed in one go while catching up.
@@ -55,6 +56,7 @@ pub(super) fn open(
         opaque,
         owner,
         entropy,
+        is_suspect: AtomicBool::new(false),
     };
     if is_whole {
         let guard = store.read(|state| Arc::clone(&state.guard));
@@ -233,7 +235,8 @@ pub(super) fn load_primary(store: &Store, state: &mut State) -> Result<(), Store
     Ok(())
 }
 
-fn load(
+/// Reads the state from the rows.
+pub(super) fn load(
     store: &Store,
     incarnation: Incarnation,
     guard: Arc<dyn Guard>,
