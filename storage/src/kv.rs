@@ -128,12 +128,6 @@ pub trait Kv: Send + Sync + fmt::Debug {
     /// Counts rows and bytes.
     fn stats(&self) -> Result<Stats, KvError>;
 
-    /// Names what the store lies on, so that a copy can tell that it lies elsewhere; none if the
-    /// medium has no name.
-    fn medium(&self) -> Option<Vec<u8>> {
-        None
-    }
-
     /// Closes the store; later calls return [`KvError::Closed`]. Closing twice is no error.
     fn close(&self) -> Result<(), KvError>;
 }

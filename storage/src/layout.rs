@@ -71,9 +71,6 @@ pub(crate) const REBUILT: [Keyspace; 9] = [
 /// Names of the rows in `meta`.
 pub(crate) mod meta {
     pub(crate) const FORMAT: &[u8] = b"format";
-    pub(crate) const INCARNATION: &[u8] = b"incarnation";
-    /// What the store lay on when its incarnation was drawn.
-    pub(crate) const MEDIUM: &[u8] = b"medium";
     pub(crate) const ROTATION: &[u8] = b"rotation";
     pub(crate) const WALL: &[u8] = b"wall clock";
     pub(crate) const VECTOR_CURSOR: &[u8] = b"vector cursor";

@@ -197,10 +197,6 @@ impl<M: Medium> Kv for DiskStore<M> {
         Ok(Stats { rows, bytes })
     }
 
-    fn medium(&self) -> Option<Vec<u8>> {
-        self.read().as_ref().and_then(|opened| opened.medium.name())
-    }
-
     fn close(&self) -> Result<(), KvError> {
         let Some(opened) = self.write().take() else {
             return Ok(());

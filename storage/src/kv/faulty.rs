@@ -39,9 +39,6 @@ pub struct FaultyBackend {
 
 #[derive(Debug)]
 struct Platter {
-    /// Tells this disk from its copies, of which there were so many.
-    name: u64,
-    copies: u64,
     /// What a reader sees: the platter with the cache over it.
     live: Vec<u8>,
     /// What survives a power cut for certain.
@@ -70,8 +67,6 @@ impl FaultyDisk {
     pub fn new(seed: u64) -> Self {
         Self {
             platter: Arc::new(Mutex::new(Platter {
-                name: seed,
-                copies: 0,
                 live: Vec::new(),
                 durable: Vec::new(),
                 pending: Vec::new(),
@@ -112,10 +107,8 @@ impl FaultyDisk {
     pub fn copy(&self) -> Self {
         let copy = Self::new(0);
         {
-            let mut from = self.lock();
-            from.copies += 1;
+            let from = self.lock();
             let mut to = copy.lock();
-            to.name = from.name.wrapping_mul(31).wrapping_add(from.copies);
             to.live.clone_from(&from.live);
             to.durable.clone_from(&from.live);
         }
@@ -199,10 +192,6 @@ impl Medium for FaultyDisk {
 
     fn bytes(&self) -> Result<u64, KvError> {
         Ok(u64::try_from(self.len()).unwrap_or(u64::MAX))
-    }
-
-    fn name(&self) -> Option<Vec<u8>> {
-        Some(self.lock().name.to_be_bytes().to_vec())
     }
 }
 

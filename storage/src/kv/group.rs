@@ -134,10 +134,6 @@ impl Kv for GroupCommit {
         self.inner.stats()
     }
 
-    fn medium(&self) -> Option<Vec<u8>> {
-        self.inner.medium()
-    }
-
     fn close(&self) -> Result<(), KvError> {
         self.stop();
         self.inner.close()

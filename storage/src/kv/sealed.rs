@@ -140,10 +140,6 @@ impl Kv for Sealed {
         self.inner.stats()
     }
 
-    fn medium(&self) -> Option<Vec<u8>> {
-        self.inner.medium()
-    }
-
     fn close(&self) -> Result<(), KvError> {
         self.inner.close()
     }

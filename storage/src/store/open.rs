@@ -44,7 +44,7 @@ pub(super) fn open(
     now: Timestamp,
 ) -> Result<Store, StoreError> {
     let is_whole = check_format(&*kv)?;
-    let incarnation = incarnation(&*kv, &entropy)?;
+    let incarnation = new_writer(&entropy)?;
     let mut state = State::empty(owner.certificate.person, incarnation, guard);
     state.authority.enrol(owner.certificate.clone());
     let text = TextIndex::open(text)?;
@@ -90,40 +90,12 @@ fn check_format(kv: &dyn Kv) -> Result<bool, StoreError> {
     }
 }
 
-/// Returns the name of this writer, drawn when the store was made, and again when it lies
-/// elsewhere than before: then it is a copy, and the other may have written meanwhile.
-fn incarnation(kv: &dyn Kv, entropy: &Entropy) -> Result<Incarnation, StoreError> {
-    let medium = kv.medium();
-    let known = kv.get(layout::META, meta::MEDIUM)?;
-    let is_moved = known.is_some() && medium.is_some() && known != medium;
-    let name = kv.get(layout::META, meta::INCARNATION)?;
-    let name = name.and_then(|bytes| bytes.try_into().ok());
-    let mut batch = Batch::new();
-    let incarnation = match name.map(Incarnation) {
-        Some(incarnation) if !is_moved => incarnation,
-        before => {
-            if before.is_some() {
-                tracing::warn!("this store is a copy: it goes on as another writer");
-            }
-            let drawn = draw_incarnation(entropy)?;
-            batch.put(layout::META, meta::INCARNATION, drawn.0.to_vec());
-            drawn
-        }
-    };
-    if let Some(medium) = medium.filter(|medium| known.as_ref() != Some(medium)) {
-        batch.put(layout::META, meta::MEDIUM, medium);
-    }
-    if !batch.is_empty() {
-        kv.commit(batch, Durability::Durable)?;
-    }
-    Ok(incarnation)
-}
-
-/// Draws a name for a writer.
-pub(crate) fn draw_incarnation(entropy: &Entropy) -> Result<Incarnation, StoreError> {
-    let mut bytes = [0; 16];
-    entropy.fill(&mut bytes).map_err(crate::kv::KvError::from)?;
-    Ok(Incarnation(bytes))
+/// Draws the name of this writer. Each opening is a writer of its own: nobody can tell a store from
+/// an old copy of it that was put back, and two writers of one name would use a number twice.
+pub(crate) fn new_writer(entropy: &Entropy) -> Result<Incarnation, StoreError> {
+    let mut name = [0; 16];
+    entropy.fill(&mut name).map_err(crate::kv::KvError::from)?;
+    Ok(Incarnation(name))
 }
 
 /// Takes a key and a value; tells whether to go on.

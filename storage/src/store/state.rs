@@ -38,6 +38,7 @@ use std::sync::Arc;
 pub struct State {
     /// Whose store it is.
     pub me: PersonId,
+    /// The writer of this opening.
     pub(crate) incarnation: Incarnation,
     /// The number of the last log entry.
     pub head: u64,

@@ -13,7 +13,7 @@ use super::Tx;
 use super::append::AppendError;
 use super::project::{Known, Prepared, Projected, add_event, describe, next_heads};
 use crate::fork::Forked;
-use crate::layout::{self, meta};
+use crate::layout;
 use crate::records::Facts;
 use crate::store::StoreError;
 use crdt::codec::Canonical as _;
@@ -364,9 +364,8 @@ impl Tx<'_> {
 
     /// Goes on as another writer: what this one wrote before is not all here.
     pub(super) fn renew_incarnation(&mut self) -> Result<(), StoreError> {
-        let next = crate::store::open::draw_incarnation(self.entropy)?;
+        let next = crate::store::open::new_writer(self.entropy)?;
         self.saved.incarnation.get_or_insert(self.state.incarnation);
-        self.put(layout::META, meta::INCARNATION.to_vec(), next.0.to_vec());
         self.state.incarnation = next;
         tracing::warn!("this store was restored from a backup: it goes on under a new name");
         Ok(())

@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use redb::StorageBackend;
@@ -33,11 +33,6 @@ pub trait Medium: Debug + Send + Sync {
 
     /// Returns the bytes taken.
     fn bytes(&self) -> Result<u64, KvError>;
-
-    /// Names the very place, which a copy does not share; none if there is no name.
-    fn name(&self) -> Option<Vec<u8>> {
-        None
-    }
 }
 
 /// Is one file, locked for this process by a file beside it.
@@ -88,15 +83,6 @@ impl Medium for FileMedium {
 
     fn bytes(&self) -> Result<u64, KvError> {
         Ok(self.path.metadata()?.len())
-    }
-
-    /// The file's number and its birth: a file that was copied back has another.
-    fn name(&self) -> Option<Vec<u8>> {
-        let metadata = self.path.metadata().ok()?;
-        let born = metadata.created().ok();
-        let born = born.and_then(|born| born.duration_since(std::time::UNIX_EPOCH).ok());
-        let born = born.map_or(0, |born| born.as_nanos());
-        Some([&metadata.ino().to_be_bytes()[..], &born.to_be_bytes()].concat())
     }
 }
 

@@ -1,7 +1,6 @@
 //! The ledger notices every way of changing it on the disk.
 
 use super::*;
-use crate::kv::Batch;
 use crate::layout::meta;
 use crate::ledger::SignedTree;
 use crdt::codec::Canonical as _;

@@ -213,3 +213,47 @@ fn giving_back_is_whole_or_not_at_all() {
     let act = |store: &Store| store.transact(NOW, |tx| tx.give_back(memory)).is_ok();
     scene.cut_everywhere(&act, &is_done, 1);
 }
+
+#[test]
+fn what_a_failed_fsync_left_behind_is_seen_at_the_next_write() {
+    let (bench, content) = (Bench::new(1), Content::new(MemoryKind::Note, NOW));
+    let mut ghosts = 0;
+    for seed in 0..12 {
+        let (disk, folder) = (FaultyDisk::new(seed), tempfile::tempdir().unwrap());
+        let open = || Scene::open(&bench, &disk, folder.path()).unwrap();
+        let known = |store: &Store| store.read(|state| (state.head, state.memories.len()));
+        let store = open();
+        disk.fail_sync_in(seed % 3);
+        let keep = || {
+            let write = |tx: &mut Tx<'_>| tx.create(&content, &SidecarPatch::default());
+            store.transact::<_, WriteError>(NOW, write).is_ok()
+        };
+        let kept = (0..5).filter(|_| keep()).count();
+        let before = known(&store);
+        drop(store);
+        assert_eq!(before, known(&open()), "seed {seed}");
+        ghosts += before.1 - kept;
+    }
+    assert!(
+        ghosts > 0,
+        "every failed commit was lost: nothing was shown"
+    );
+}
+
+#[test]
+fn a_copy_that_is_put_back_writes_as_another_writer() {
+    let bench = Bench::new(1);
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let disk = FaultyDisk::new(1);
+    drop(Scene::open(&bench, &disk, folders[0].path()).unwrap());
+    let disks = [disk.copy(), disk];
+    let writers = [0, 1].map(|which| {
+        let store = Scene::open(&bench, &disks[which], folders[which].path()).unwrap();
+        let content = Content::new(MemoryKind::Note, NOW);
+        let write = |tx: &mut Tx<'_>| tx.create(&content, &SidecarPatch::default());
+        let memory = store.transact::<_, WriteError>(NOW, write).unwrap();
+        let event = store.event(EventId(memory.0)).unwrap().unwrap();
+        event.header().incarnation
+    });
+    assert_ne!(writers[0], writers[1]);
+}

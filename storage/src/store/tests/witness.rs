@@ -2,7 +2,7 @@
 
 use super::ledger::disclosed;
 use super::*;
-use crate::kv::{Batch, Keyspace};
+use crate::kv::Keyspace;
 use crate::layout::meta;
 use crate::ledger::{Entry, Fault, FaultKind, Tree, Witnessed};
 use crdt::codec::Canonical as _;

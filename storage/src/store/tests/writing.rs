@@ -260,7 +260,7 @@ fn a_rebuild_gives_the_same_state() {
 fn a_rebuild_that_was_cut_short_begins_again() {
     let (mut bench, _other) = lived_in();
     let (before, found) = (bench.snapshot(), bench.find("canal"));
-    let mut batch = crate::kv::Batch::new();
+    let mut batch = Batch::new();
     batch.delete_all(layout::FACTS);
     batch.put(
         layout::META,
