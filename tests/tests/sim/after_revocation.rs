@@ -385,8 +385,8 @@ fn zero_bytes_from_a_revocation_at_any_point_of_a_transfer() {
         owner.create_many(NOW, ON_THE_WAY, "t");
         let grant = owner.offer(NOW, grantee.person(), "tag:t", Access::Read, None);
         let mut ends = [
-            End::new(Role::Initiator, &owner, &grantee, 1),
-            End::new(Role::Responder, &grantee, &owner, 2),
+            End::new(Role::Initiator, &owner, &grantee, [1; 16]),
+            End::new(Role::Responder, &grantee, &owner, [2; 16]),
         ];
         let nodes = [&owner, &grantee];
         for side in [0, 1] {

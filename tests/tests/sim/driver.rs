@@ -17,11 +17,10 @@ use protocol::session::{Admission, Effect, Input, Role, Session, Timer};
 use protocol::view::{Item, View};
 use protocol::wire::content::Content;
 use protocol::wire::control::{FeedTip, Hello, RefusedBecause, RefusedEvent};
-use protocol::wire::{
-    FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN, content_frame, control_frame,
-};
-use std::collections::{BTreeMap, VecDeque};
+use protocol::wire::{FRAME_HEADER_BYTES, Message, content_frame, control_frame};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use storage::ledger::{Fault, Witnessed};
+use storage::store::StoreError;
 use storage::store::query::Frontier;
 use storage::tx::Disclosure;
 
@@ -51,6 +50,12 @@ pub(crate) struct End {
     /// Content that left, as it was decided.
     pub(crate) sent: Vec<Content>,
     pub(crate) disclosed: Vec<Sent>,
+    /// Events that this side said it stored.
+    pub(crate) stored: Vec<EventId>,
+    /// Whether the store may fail under this end; the session ends then, as in the daemon.
+    pub(crate) may_fail: bool,
+    /// Own late changes that were handed to the owner in this session.
+    handed: BTreeSet<EventId>,
     index: BTreeMap<[u8; 32], Reference>,
     /// The view that the session was last told of.
     view: View,
@@ -58,12 +63,12 @@ pub(crate) struct End {
 }
 
 /// Returns what a node says when it greets.
-pub(crate) fn hello(node: &Node, nonce: u8) -> Hello {
+pub(crate) fn hello(node: &Node, nonce: [u8; 16]) -> Hello {
     Hello {
-        version_min: VERSION_MIN,
-        version_max: VERSION_MAX,
+        version_min: node.speaks.0,
+        version_max: node.speaks.1,
         certificate: node.certificate.clone(),
-        nonce: [nonce; 16],
+        nonce,
         alias: "node".to_owned(),
         addresses: Vec::new(),
         ticket: None,
@@ -71,7 +76,7 @@ pub(crate) fn hello(node: &Node, nonce: u8) -> Hello {
 }
 
 impl End {
-    pub(crate) fn new(role: Role, node: &Node, peer: &Node, nonce: u8) -> Self {
+    pub(crate) fn new(role: Role, node: &Node, peer: &Node, nonce: [u8; 16]) -> Self {
         Self {
             session: Session::new(role, peer.certificate.device, hello(node, nonce)),
             peer: peer.person(),
@@ -84,6 +89,9 @@ impl End {
             changed: false,
             sent: Vec::new(),
             disclosed: Vec::new(),
+            stored: Vec::new(),
+            may_fail: false,
+            handed: BTreeSet::new(),
             index: BTreeMap::new(),
             view: View::default(),
             consent: node.store().consent_frontier(peer.person()),
@@ -98,6 +106,52 @@ impl End {
             Message::Content(content) => Input::Content(content),
         };
         self.handle(node, input, now);
+    }
+
+    /// Takes in a frame that may be anything; tells whether it read.
+    pub(crate) fn receive_any(&mut self, node: &Node, frame: &[u8], now: Timestamp) -> bool {
+        let is_whole = frame.split_first_chunk().is_some_and(|(header, rest)| {
+            protocol::wire::frame_length(*header) == Some(rest.len())
+        });
+        let reads = is_whole && Message::from_frame(&frame[FRAME_HEADER_BYTES..]).is_ok();
+        if reads {
+            self.receive(node, frame, now);
+        } else {
+            self.handle(node, Input::Disconnected, now);
+        }
+        reads
+    }
+
+    /// Hands own changes that a revocation cut off to the owner, once in a session.
+    pub(crate) fn hand_over(&mut self, node: &Node, now: Timestamp) {
+        if !self.session.status().is_open {
+            return;
+        }
+        let mut late = node.store().late_for(self.peer);
+        late.retain(|(_, event)| self.handed.insert(*event));
+        if !late.is_empty() {
+            let items = late
+                .into_iter()
+                .map(|(time, event)| protocol::view::event_item(time.0, event));
+            self.handle(node, Input::Late(items.collect()), now);
+        }
+    }
+
+    /// Ends the session because the store failed, if that may be.
+    fn kept<T, E: std::fmt::Debug>(
+        &mut self,
+        node: &Node,
+        done: Result<T, E>,
+        now: Timestamp,
+    ) -> Option<T> {
+        match done {
+            Ok(value) => Some(value),
+            Err(_) if self.may_fail => {
+                self.handle(node, Input::Disconnected, now);
+                None
+            }
+            Err(error) => panic!("the store failed: {error:?}"),
+        }
     }
 
     /// Tells the session what changed in the store: consent first.
@@ -138,6 +192,7 @@ impl End {
     }
 
     fn run(&mut self, node: &Node, effect: Effect, now: Timestamp) {
+        let peer = self.peer;
         match effect {
             Effect::Send(control) => self.out.push(control_frame(&control)),
             Effect::Admit(hello) => {
@@ -159,15 +214,20 @@ impl End {
                 let known = tips
                     .iter()
                     .map(|tip| ((tip.author, tip.incarnation, tip.feed), tip.next));
-                let events = node.store().consent_beyond(self.peer, &known.collect());
-                self.handle(node, Input::ConsentFor(events.expect("consent reads")), now);
+                let events = node.store().consent_beyond(peer, &known.collect());
+                if let Some(events) = self.kept(node, events, now) {
+                    self.handle(node, Input::ConsentFor(events), now);
+                }
             }
             Effect::TakeConsent(events) => {
-                let peer = self.peer;
-                let taken = node.transact(now, |tx| tx.take_consent(peer, &events));
-                self.changed |= taken.stored > 0;
-                self.consent = node.store().consent_frontier(peer);
-                self.handle(node, Input::ConsentTaken, now);
+                let store = node.store();
+                let taken =
+                    store.transact::<_, StoreError>(now, |tx| tx.take_consent(peer, &events));
+                if let Some(taken) = self.kept(node, taken, now) {
+                    self.changed |= taken.stored > 0;
+                    self.consent = node.store().consent_frontier(peer);
+                    self.handle(node, Input::ConsentTaken, now);
+                }
             }
             Effect::LoadView => self.load_view(node, now),
             Effect::LoadRun { salt, since } => {
@@ -178,31 +238,35 @@ impl End {
             Effect::Store(content) => self.store(node, &content, now),
             Effect::LoadHeld => self.show_held(node, now),
             Effect::TakeEcho(held) => {
-                let peer = (self.peer, self.device);
-                let fault = node.store().take_echo(peer, &held, now);
-                self.faults.extend(fault.expect("the ledger reads"));
+                let fault = node.store().take_echo((peer, self.device), &held, now);
+                if let Some(fault) = self.kept(node, fault, now) {
+                    self.faults.extend(fault);
+                }
             }
             Effect::LoadCheckpoint { since } => {
-                let made = node.store().checkpoint(self.peer, since, now);
-                let (checkpoint, proof) = made.expect("the ledger reads");
-                let checkpoint = Box::new(checkpoint);
-                self.handle(node, Input::Checkpoint { checkpoint, proof }, now);
+                let made = node.store().checkpoint(peer, since, now);
+                if let Some((checkpoint, proof)) = self.kept(node, made, now) {
+                    let checkpoint = Box::new(checkpoint);
+                    self.handle(node, Input::Checkpoint { checkpoint, proof }, now);
+                }
             }
             Effect::TakeCheckpoint { checkpoint, proof } => {
-                let peer = (self.peer, self.device);
-                let taken = node.store().take_checkpoint(peer, &checkpoint, &proof, now);
-                self.witnessed.push(taken.expect("rows are written"));
-                self.show_held(node, now);
+                let by = (peer, self.device);
+                let taken = node.store().take_checkpoint(by, &checkpoint, &proof, now);
+                if let Some(taken) = self.kept(node, taken, now) {
+                    self.witnessed.push(taken);
+                    self.show_held(node, now);
+                }
             }
             Effect::SetTimer(timer, after) => {
                 self.timers.insert(timer, now.plus_ms(after));
             }
             Effect::RefusedThere(events) => {
-                let peer = self.peer;
-                node.transact(now, |tx| {
+                let settled = node.store().transact::<_, StoreError>(now, |tx| {
                     tx.settle_late(peer, &events);
                     Ok(())
                 });
+                self.kept(node, settled, now);
             }
             Effect::Close { reason, fault } => self.closed = Some((reason, fault)),
             Effect::Enrolled(_) | Effect::Refused(_) | Effect::PeerKnows(_) | Effect::Report(_) => {
@@ -211,9 +275,11 @@ impl End {
     }
 
     fn show_held(&mut self, node: &Node, now: Timestamp) {
-        let held = node.store().held(self.device).expect("rows read");
-        let held = held.map(|held| Box::new(held.checkpoint));
-        self.handle(node, Input::Held(held), now);
+        let held = node.store().held(self.device);
+        if let Some(held) = self.kept(node, held, now) {
+            let held = held.map(|held| Box::new(held.checkpoint));
+            self.handle(node, Input::Held(held), now);
+        }
     }
 
     fn load_view(&mut self, node: &Node, now: Timestamp) {
@@ -230,14 +296,17 @@ impl End {
             match self.index.get(&item.id) {
                 Some(Reference::Event(event)) => events.push(*event),
                 Some(Reference::Member(grant, memory)) => members.push((*grant, *memory)),
+                None if self.handed.contains(&EventId(item.id)) => events.push(EventId(item.id)),
                 None => panic!("an item was offered that was never in the view"),
             }
         }
         let (peer, head) = (self.peer, node.store().read(|state| state.head));
         let disclosure = node
             .store()
-            .transact(now, |tx| tx.disclose(peer, &events, &members))
-            .expect("the guard decides");
+            .transact(now, |tx| tx.disclose(peer, &events, &members));
+        let Some(disclosure) = self.kept(node, disclosure, now) else {
+            return;
+        };
         self.changed |= node.store().read(|state| state.head) != head;
         self.tell_consent(node, now);
         let frames = frames(&disclosure);
@@ -260,9 +329,16 @@ impl End {
 
     fn store(&mut self, node: &Node, content: &Content, now: Timestamp) {
         let peer = self.peer;
-        let taken = node.transact(now, |tx| {
+        let taken = node.store().transact::<_, StoreError>(now, |tx| {
             tx.take_content(peer, &content.events, &content.keys)
         });
+        let Some(taken) = self.kept(node, taken, now) else {
+            return;
+        };
+        let ids = content.events.iter();
+        let ids = ids.filter_map(|event| Some(Signed::from_bytes(event).ok()?.id()));
+        let is_refused = |id: &EventId| taken.refused.iter().any(|(refused, _)| refused == id);
+        self.stored.extend(ids.filter(|id| !is_refused(id)));
         self.changed |= taken.stored + taken.members > 0;
         let refused = taken.refused.into_iter().map(|(event, code)| RefusedEvent {
             event,

@@ -65,7 +65,7 @@ impl<'a> Meeting<'a> {
                 Role::Responder
             }
         };
-        let nonce = u8::try_from(number % 256).expect("a byte");
+        let nonce = [u8::try_from(number % 256).expect("a byte"); 16];
         let end = |side: usize| End::new(role(side), &nodes[side], &nodes[1 - side], nonce);
         let mut meeting = Self {
             nodes,

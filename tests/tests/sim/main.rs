@@ -7,14 +7,16 @@
 //!                                      oracle looks at every frame and at the end
 //! ```
 //!
-//! `SEED=n` replays one run, `SCALE=n` makes n times as many. Ids and keys are drawn anew in every
-//! run, so what depends on their order may differ between two runs of a seed.
+//! `SEED=n` replays one run, `SCALE=n` makes n times as many. Outside of [`day`], ids and keys are
+//! drawn anew in every run, so what depends on their order may differ between two runs of a seed;
+//! a day is the same bit for bit.
 
 mod additions;
 mod after_revocation;
 mod aftermath;
 mod bijection;
 mod consent;
+mod day;
 mod devices;
 mod driver;
 mod first_sync;

@@ -1,4 +1,6 @@
-//! A node without a network: a person, a device and a store in memory.
+//! A node without a network: a person, a device and a store, in memory or on a disk that fails.
+//!
+//! A node in memory draws from the system; one on a failing disk draws everything from its seed.
 
 use crate::guard::LineGuard;
 use crdt::codec::Canonical as _;
@@ -9,12 +11,16 @@ use crdt::memory::{Content, Edit, MemoryKind};
 use crdt::sidecar::SidecarPatch;
 use crdt::time::{Hybrid, Timestamp};
 use protocol::view::{Item, View, given_id, membership_id};
+use protocol::wire::{VERSION_MAX, VERSION_MIN};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use storage::cipher::MasterKey;
+use storage::entropy::{Entropy, Source};
+use storage::kv::disk::DiskStore;
+use storage::kv::faulty::FaultyDisk;
 use storage::kv::memory::{MemoryDisk, MemoryStore};
 use storage::kv::sealed::{OpaqueKey, Sealed};
-use storage::kv::{Batch, Durability, Keyspace, Kv, Scan};
+use storage::kv::{Batch, Durability, Item as Row, Keyspace, Kv, KvError, Scan};
 use storage::records::Facts;
 use storage::store::{Owner, Store, StoreError};
 use storage::tx::{EditOutcome, MemoryEdit, ReleaseError, ShareError, Tx, WriteError};
@@ -53,16 +59,59 @@ pub(crate) enum Reference {
     Member(GrantId, MemoryId),
 }
 
+/// What a store lies on.
+enum Disk {
+    Memory(MemoryDisk),
+    Faulty(FaultyDisk),
+}
+
+impl Disk {
+    fn store(&self) -> Result<Arc<dyn Kv>, KvError> {
+        Ok(match self {
+            Self::Memory(disk) => Arc::new(MemoryStore::open(disk)?),
+            Self::Faulty(disk) => Arc::new(DiskStore::with_medium(disk.clone())?),
+        })
+    }
+}
+
+/// Random bytes from a seed.
+#[derive(Debug)]
+struct Seeded(Mutex<crdt::testing::Entropy>);
+
+impl Source for Seeded {
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.fill(bytes);
+        Ok(())
+    }
+}
+
+/// Draws everything from a seed.
+fn seeded(seed: u64) -> Entropy {
+    let stream = crdt::testing::Entropy::new(seed);
+    Entropy::from_source(Arc::new(Seeded(Mutex::new(stream))))
+}
+
+/// Returns the first bytes that are drawn from a seed.
+fn bytes_of(seed: u64) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    crdt::testing::Entropy::new(seed).fill(&mut bytes);
+    bytes
+}
+
 pub(crate) struct Node {
     store: Option<Box<Store>>,
     kv: Option<Arc<dyn Kv>>,
     master: MasterKey,
-    disk: MemoryDisk,
+    disk: Disk,
+    entropy: Entropy,
     folder: tempfile::TempDir,
     seed: [u8; 32],
     /// The seed of the root key, if it is here.
     root: Option<u8>,
     pub(crate) certificate: DeviceCertificate,
+    /// The oldest and the newest session version that it speaks.
+    pub(crate) speaks: (u16, u16),
 }
 
 /// Returns a folder that lives in memory where there is such a place.
@@ -92,19 +141,48 @@ impl Node {
             store: None,
             kv: None,
             master: MasterKey::generate().expect("randomness"),
-            disk: MemoryDisk::new(),
+            disk: Disk::Memory(MemoryDisk::new()),
+            entropy: Entropy::system(),
             folder: folder(),
             seed,
             root: Some(number.wrapping_mul(2) + 101),
             certificate,
+            speaks: (VERSION_MIN, VERSION_MAX),
         };
         node.open(now);
         node
     }
 
+    /// Prepares a node on an empty disk that can fail; it is closed, and draws from its seed.
+    pub(crate) fn on_disk(number: u8, seed: u64, now: Timestamp) -> Self {
+        let master = bytes_of(seed);
+        Self {
+            store: None,
+            kv: None,
+            master: MasterKey::from_bytes(master.into()),
+            disk: Disk::Faulty(FaultyDisk::new(seed)),
+            entropy: seeded(seed),
+            folder: folder(),
+            seed: [number.wrapping_mul(2) + 102; 32],
+            root: Some(number.wrapping_mul(2) + 101),
+            certificate: certificate(number, now),
+            speaks: (VERSION_MIN, VERSION_MAX),
+        }
+    }
+
     fn open(&mut self, now: Timestamp) {
-        let inner = MemoryStore::open(&self.disk).expect("a store in memory");
-        let kv: Arc<dyn Kv> = Arc::new(Sealed::new(Arc::new(inner), &self.master));
+        self.try_open(now).expect("the store opens");
+    }
+
+    /// Opens the store, drawing from another seed than before.
+    pub(crate) fn open_from(&mut self, seed: u64, now: Timestamp) -> Result<(), StoreError> {
+        self.entropy = seeded(seed);
+        self.try_open(now)
+    }
+
+    fn try_open(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let (entropy, inner) = (self.entropy.clone(), self.disk.store()?);
+        let kv: Arc<dyn Kv> = Arc::new(Sealed::drawing(entropy.clone(), inner, &self.master));
         self.kv = Some(Arc::clone(&kv));
         let owner = Owner {
             certificate: self.certificate.clone(),
@@ -114,8 +192,48 @@ impl Node {
         let opaque = OpaqueKey::new(&self.master);
         let model = ("none", 4);
         let (guard, folder) = (Arc::new(LineGuard), self.folder.path());
-        let store = Store::open(kv, opaque, owner, guard, folder, model, now);
-        self.store = Some(Box::new(store.expect("the store opens")));
+        let store = Store::open_drawing(entropy, kv, opaque, owner, guard, folder, model, now)?;
+        self.store = Some(Box::new(store));
+        Ok(())
+    }
+
+    /// Lets go of the store without closing it, as a crash does.
+    pub(crate) fn drop_store(&mut self) {
+        self.store = None;
+        self.kv = None;
+    }
+    pub(crate) fn is_open(&self) -> bool {
+        self.store.is_some()
+    }
+    /// Returns the disk that can fail.
+    pub(crate) fn faulty(&self) -> &FaultyDisk {
+        match &self.disk {
+            Disk::Faulty(disk) => disk,
+            Disk::Memory(_) => panic!("this node has a disk that cannot fail"),
+        }
+    }
+    /// Puts another disk in place of the one it had, without a text index.
+    pub(crate) fn put_disk(&mut self, disk: FaultyDisk) {
+        self.drop_store();
+        self.disk = Disk::Faulty(disk);
+        self.folder = folder();
+    }
+    /// Returns every row of some keyspaces, unsealed.
+    pub(crate) fn rows(&self, keyspaces: &[&'static str]) -> Vec<Row> {
+        let kv = self.kv.as_ref().expect("the store is open");
+        let mut rows = Vec::new();
+        for keyspace in keyspaces {
+            let mut scan = Scan::all();
+            loop {
+                let page = kv.scan(Keyspace(keyspace), &scan).expect("rows read");
+                scan.after = page.items.last().map(|row| row.key.clone());
+                rows.extend(page.items);
+                if !page.more {
+                    break;
+                }
+            }
+        }
+        rows
     }
 
     /// Closes the store and opens it again, as a restart does.
@@ -148,10 +266,10 @@ impl Node {
     pub(crate) fn restore(&mut self, rows: Vec<(Keyspace, Vec<u8>, Vec<u8>)>, now: Timestamp) {
         self.store = None;
         self.kv = None;
-        self.disk = MemoryDisk::new();
+        self.disk = Disk::Memory(MemoryDisk::new());
         self.folder = folder();
-        let inner = MemoryStore::open(&self.disk).expect("a store in memory");
-        let kv = Sealed::new(Arc::new(inner), &self.master);
+        let inner = self.disk.store().expect("a store in memory");
+        let kv = Sealed::new(inner, &self.master);
         let mut batch = Batch::new();
         for (keyspace, key, value) in rows {
             batch.put(keyspace, key, value);
@@ -162,7 +280,7 @@ impl Node {
     }
 
     /// Returns the number of rows in the store.
-    pub(crate) fn rows(&self) -> u64 {
+    pub(crate) fn row_count(&self) -> u64 {
         let kv = self.kv.as_ref().expect("the store is open");
         kv.stats().expect("rows are counted").rows.values().sum()
     }
@@ -191,21 +309,9 @@ impl Node {
     }
     /// Returns everything in the store that may be a key: every row of 32 bytes.
     pub(crate) fn keys(&self) -> BTreeSet<[u8; 32]> {
-        let kv = self.kv.as_ref().expect("the store is open");
-        let mut keys = BTreeSet::new();
-        for keyspace in ["key", "scope", "meta"].map(Keyspace) {
-            let mut scan = Scan::all();
-            loop {
-                let page = kv.scan(keyspace, &scan).expect("rows read");
-                let values = page.items.iter().map(|item| item.value.as_slice());
-                keys.extend(values.filter_map(|value| <[u8; 32]>::try_from(value).ok()));
-                match page.items.last() {
-                    Some(last) if page.more => scan.after = Some(last.key.clone()),
-                    _ => break,
-                }
-            }
-        }
-        keys
+        let rows = self.rows(&["key", "scope", "meta"]);
+        let values = rows.iter().map(|row| row.value.as_slice());
+        values.filter_map(|value| value.try_into().ok()).collect()
     }
     pub(crate) fn person(&self) -> PersonId {
         self.certificate.person
@@ -352,11 +458,13 @@ impl Node {
             store: None,
             kv: None,
             master: MasterKey::generate().expect("randomness"),
-            disk: MemoryDisk::new(),
+            disk: Disk::Memory(MemoryDisk::new()),
+            entropy: Entropy::system(),
             folder: folder(),
             seed: [seed; 32],
             root,
             certificate,
+            speaks: (VERSION_MIN, VERSION_MAX),
         };
         node.open(now);
         node

@@ -40,7 +40,7 @@ impl fmt::Display for Term {
 }
 
 impl Term {
-    fn takes_in(&self, id: MemoryId, memory: &Memory) -> bool {
+    pub(crate) fn takes_in(&self, id: MemoryId, memory: &Memory) -> bool {
         match self {
             Self::Tag(tag) => {
                 let below = format!("{tag}/");

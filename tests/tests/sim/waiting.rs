@@ -82,7 +82,7 @@ fn a_flood_of_orphans_costs_its_sender_and_nobody_else() {
     let mut honest = Forger::new(&other, memory, 60);
     let [first, second] = ["b", "a"].map(|text| honest.write(text));
     bring(&other, &owner, &[&second], NOW);
-    let rows = owner.rows();
+    let rows = owner.row_count();
     let frame = u32::try_from(FRAME_EVENTS_MAX).expect("small");
     let floods = 2 + WAITING_EVENTS_MAX / FRAME_EVENTS_MAX;
     let all = orphans(
@@ -98,7 +98,7 @@ fn a_flood_of_orphans_costs_its_sender_and_nobody_else() {
         let taken = crate::wired::take(&hostile, &owner, &content);
         assert_eq!(taken.stored, 0);
     }
-    assert_eq!(owner.rows(), rows, "not a row was written");
+    assert_eq!(owner.row_count(), rows, "not a row was written");
     let share = owner.store().read(|state| state.waiting(hostile.person()));
     assert_eq!(share.events, WAITING_EVENTS_MAX);
     assert_eq!(

@@ -129,7 +129,7 @@ impl World {
         };
         let end = |node: usize, peer: usize| {
             let (node, peer, role) = (&self.nodes[node], &self.nodes[peer], role(node));
-            End::new(role, node, peer, self.nonce)
+            End::new(role, node, peer, [self.nonce; 16])
         };
         let ends = [end(key.0, key.1), end(key.1, key.0)];
         let wires = [VecDeque::new(), VecDeque::new()];
