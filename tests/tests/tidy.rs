@@ -183,6 +183,24 @@ fn top_level_folders_are_the_list() {
 }
 
 #[test]
+fn deliberate_bugs_still_apply() {
+    let folder = root().join("tests/bugs");
+    let entries = std::fs::read_dir(&folder).expect("the folder can be listed");
+    let patches: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("the folder can be listed").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "patch"))
+        .collect();
+    assert!(patches.len() >= 5, "{patches:?}");
+    for patch in patches {
+        let mut git = Command::new("git");
+        let checked = git.arg("apply").arg("--check").arg(&patch);
+        let checked = checked.current_dir(root()).output().expect("git runs");
+        let why = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success(), "{}: {why}", patch.display());
+    }
+}
+
+#[test]
 fn links_in_documents_lead_somewhere() {
     let mut dead = Vec::new();
     let root_path = PathBuf::new();
