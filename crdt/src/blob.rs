@@ -14,6 +14,8 @@
 //!
 //! Invariant: chunks that all fit an outline with a given root are the only bytes with that hash.
 
+pub mod seal;
+
 use crate::codec::{Canonical, DecodeError, Reader, Writer};
 use crate::hash::Hash;
 use blake3::hazmat::{self, HasherExt as _, Mode};

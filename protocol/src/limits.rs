@@ -40,6 +40,8 @@ pub const CHECKPOINT_FRESH_MS: u64 = 3_600_000;
 /// The most chunks of a blob in one entry of the ledger (4 MiB): what an entry can say too much if
 /// the connection breaks.
 pub const BLOB_PART_CHUNKS: u32 = 16;
+/// The most content keys of a memory that a receiver of a blob names, the newest ones.
+pub const BLOB_KEYS_MAX: usize = 64;
 /// How long a receiver of a blob may take to say what it wants, in milliseconds.
 pub const BLOB_REQUEST_MS: u64 = 15_000;
 /// How long a sender of a blob may take for the next answer, in milliseconds.

@@ -9,6 +9,7 @@
 
 use super::Cleared;
 use crate::clock;
+use crdt::blob::seal::BlobKey;
 use crdt::hash::Hash;
 use crdt::id::{DeviceId, MemoryId, PersonId};
 use crdt::ledger::BlobSent;
@@ -37,10 +38,16 @@ pub fn may_have(store: &Store, device: DeviceId, memory: MemoryId, blob: Hash) -
 pub struct Passage {
     device: DeviceId,
     part: Part,
+    key: BlobKey,
 }
 
 /// Decides whether a part of a blob may leave to a device now, and records it.
-pub fn review(store: &Store, device: DeviceId, part: Part) -> Result<Option<Passage>, StoreError> {
+pub fn review(
+    store: &Store,
+    device: DeviceId,
+    part: Part,
+    key: &BlobKey,
+) -> Result<Option<Passage>, StoreError> {
     let Some(person) = may_have(store, device, part.memory, part.blob) else {
         return Ok(None);
     };
@@ -52,15 +59,17 @@ pub fn review(store: &Store, device: DeviceId, part: Part) -> Result<Option<Pass
     let entry = store.transact(clock::now(), |tx| {
         tx.disclose_blob(person, part.memory, sent)
     })?;
-    Ok(entry.map(|_| Passage { device, part }))
+    let key = key.clone();
+    Ok(entry.map(|_| Passage { device, part, key }))
 }
 
 impl Passage {
-    /// Lets a chunk out; none if it is not of the part, or may not leave any more.
-    pub fn clear(&self, store: &Store, index: u32, bytes: Vec<u8>) -> Option<Cleared<Answer>> {
+    /// Seals a chunk and lets it out; none if it is not of the part, or may not leave any more.
+    pub fn clear(&self, store: &Store, index: u32, bytes: &[u8]) -> Option<Cleared<Answer>> {
         let Part { first, chunks, .. } = self.part;
         let is_in_part = (first..first.saturating_add(chunks)).contains(&index);
         may_have(store, self.device, self.part.memory, self.part.blob).filter(|_| is_in_part)?;
-        Some(Cleared(Answer::Chunk { index, bytes }))
+        let sealed = self.key.seal_chunk(index, bytes);
+        Some(Cleared(Answer::Chunk { index, sealed }))
     }
 }

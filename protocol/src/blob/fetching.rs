@@ -1,9 +1,13 @@
 //! The receiver's side: ask, check the outline, take the chunks that are missing, each checked.
 
 use super::{Answer, Request};
+use crate::limits::BLOB_KEYS_MAX;
 use crdt::blob::Outline;
+use crdt::blob::seal::BlobKey;
+use crdt::envelope::ContentKey;
 use crdt::hash::Hash;
 use crdt::id::MemoryId;
+use std::collections::BTreeMap;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ pub enum Effect {
     Send(Request),
     /// Look what of the blob is here already; answer with [`Input::Prepared`].
     Prepare(Outline),
-    /// Keep a chunk: it was checked.
+    /// Keep a chunk: it was opened and checked.
     Keep {
         /// Which one.
         index: u32,
@@ -41,8 +45,12 @@ pub enum Effect {
 #[derive(Debug)]
 enum State {
     Asking,
-    Preparing(Outline),
-    Taking { outline: Outline, next: u32 },
+    Preparing(BlobKey, Outline),
+    Taking {
+        key: BlobKey,
+        outline: Outline,
+        next: u32,
+    },
     Over,
 }
 
@@ -52,16 +60,21 @@ pub struct Fetching {
     memory: MemoryId,
     blob: Hash,
     bytes: u64,
+    /// By commitment.
+    keys: BTreeMap<Hash, ContentKey>,
     state: State,
 }
 
 impl Fetching {
-    /// Prepares to fetch an attachment of a memory; its size is what the memory says.
-    pub fn new(memory: MemoryId, blob: Hash, bytes: u64) -> Self {
+    /// Prepares to fetch an attachment of a memory: its size is what the memory says, and these
+    /// are the memory's content keys, the newest first.
+    pub fn new(memory: MemoryId, blob: Hash, bytes: u64, keys: &[ContentKey]) -> Self {
+        let keys = keys.iter().take(BLOB_KEYS_MAX);
         Self {
             memory,
             blob,
             bytes,
+            keys: keys.map(|key| (key.commitment(), key.clone())).collect(),
             state: State::Asking,
         }
     }
@@ -79,43 +92,58 @@ impl Fetching {
             (State::Asking, Input::Started) => {
                 self.state = State::Asking;
                 let (memory, blob) = (self.memory, self.blob);
-                vec![Effect::Send(Request::Ask { memory, blob })]
+                let keys = self.keys.keys().copied().collect();
+                vec![Effect::Send(Request::Ask { memory, blob, keys })]
             }
             (_, Input::Answer(Answer::Refused)) => vec![Effect::Refused],
-            (State::Asking, Input::Answer(Answer::Outline(outline))) => self.check(outline),
-            (State::Preparing(outline), Input::Prepared(next)) => self.begin(outline, next),
-            (State::Taking { outline, next }, Input::Answer(Answer::Chunk { index, bytes })) => {
-                self.take(outline, next, (index, bytes))
+            (State::Asking, Input::Answer(Answer::Outline { key, sealed })) => {
+                self.check(&key, &sealed)
+            }
+            (State::Preparing(key, outline), Input::Prepared(next)) => {
+                self.begin(key, outline, next)
+            }
+            (taking @ State::Taking { .. }, Input::Answer(Answer::Chunk { index, sealed })) => {
+                self.take(taking, index, &sealed)
             }
             _ => vec![Effect::Fault("an answer that does not belong here")],
         }
     }
 
-    fn check(&mut self, outline: Outline) -> Vec<Effect> {
+    fn check(&mut self, key: &Hash, sealed: &[u8]) -> Vec<Effect> {
+        let key = self.keys.get(key).map(|key| BlobKey::of(key, self.blob));
+        let Some(key) = key else {
+            return vec![Effect::Fault("a key that was not named")];
+        };
+        let Some(Ok(outline)) = key.open_outline(sealed) else {
+            return vec![Effect::Fault("an outline that does not open")];
+        };
         if outline.bytes() != self.bytes || outline.root() != self.blob {
             return vec![Effect::Fault("the outline is not that of the attachment")];
         }
-        self.state = State::Preparing(outline.clone());
+        self.state = State::Preparing(key, outline.clone());
         vec![Effect::Prepare(outline)]
     }
 
-    fn begin(&mut self, outline: Outline, next: Option<u32>) -> Vec<Effect> {
+    fn begin(&mut self, key: BlobKey, outline: Outline, next: Option<u32>) -> Vec<Effect> {
         let Some(next) = next.filter(|next| *next < outline.chunks()) else {
             return vec![Effect::Done];
         };
-        self.state = State::Taking { outline, next };
+        self.state = State::Taking { key, outline, next };
         vec![Effect::Send(Request::From(next))]
     }
 
-    fn take(&mut self, outline: Outline, next: u32, chunk: (u32, Vec<u8>)) -> Vec<Effect> {
-        let (index, bytes) = chunk;
-        if index != next || !outline.fits(index, &bytes) {
+    fn take(&mut self, taking: State, index: u32, sealed: &[u8]) -> Vec<Effect> {
+        let State::Taking { key, outline, next } = taking else {
+            return Vec::new();
+        };
+        let opened = key.open_chunk(index, sealed).filter(|_| index == next);
+        let Some(bytes) = opened.filter(|bytes| outline.fits(index, bytes)) else {
             return vec![Effect::Fault("bytes that are not the next chunk")];
-        }
+        };
         let mut effects = vec![Effect::Keep { index, bytes }];
         let next = next + 1;
         if next < outline.chunks() {
-            self.state = State::Taking { outline, next };
+            self.state = State::Taking { key, outline, next };
         } else {
             effects.push(Effect::Done);
         }

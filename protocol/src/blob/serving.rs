@@ -2,9 +2,12 @@
 
 use super::{Answer, Request};
 use crate::limits::BLOB_PART_CHUNKS;
+use crdt::blob::seal::BlobKey;
 use crdt::blob::{CHUNK_BYTES, Outline};
+use crdt::envelope::ContentKey;
 use crdt::hash::Hash;
 use crdt::id::MemoryId;
+use std::collections::BTreeSet;
 
 /// Chunks of a blob that leave together: what one entry of the ledger is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +31,9 @@ pub struct Part {
 pub enum Input {
     /// The receiver said something.
     Request(Request),
-    /// The answer to [`Effect::Look`]: the outline, if the blob may leave now and is here.
-    Found(Option<Outline>),
+    /// The answer to [`Effect::Look`]: the outline, if the blob may leave now and is here, and the
+    /// newest content key that both sides have.
+    Found(Option<(Outline, ContentKey)>),
     /// The answer to [`Effect::Clear`] and what it brought: all chunks of the part were written,
     /// or it may not leave any more.
     Sent(bool),
@@ -44,6 +48,8 @@ pub enum Effect {
         memory: MemoryId,
         /// The blob.
         blob: Hash,
+        /// The commitments to the content keys that the receiver holds.
+        keys: BTreeSet<Hash>,
     },
     /// Write an answer.
     Send(Answer),
@@ -82,13 +88,15 @@ impl Serving {
     pub fn handle(&mut self, input: Input) -> Vec<Effect> {
         let state = std::mem::replace(&mut self.0, State::Over);
         match (state, input) {
-            (State::Idle, Input::Request(Request::Ask { memory, blob })) => {
+            (State::Idle, Input::Request(Request::Ask { memory, blob, keys })) => {
                 self.0 = State::Looking(memory, blob);
-                vec![Effect::Look { memory, blob }]
+                vec![Effect::Look { memory, blob, keys }]
             }
-            (State::Looking(memory, blob), Input::Found(Some(outline))) => {
-                self.0 = State::Shown(memory, blob, outline.clone());
-                vec![Effect::Send(Answer::Outline(outline))]
+            (State::Looking(memory, blob), Input::Found(Some((outline, key)))) => {
+                let sealed = BlobKey::of(&key, blob).seal_outline(&outline);
+                self.0 = State::Shown(memory, blob, outline);
+                let key = key.commitment();
+                vec![Effect::Send(Answer::Outline { key, sealed })]
             }
             (State::Shown(memory, blob, outline), Input::Request(Request::From(first)))
                 if first < outline.chunks() =>

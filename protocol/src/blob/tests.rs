@@ -5,10 +5,35 @@ use super::serving::{Effect as Deed, Input as Heard};
 use super::*;
 use crate::limits::BLOB_PART_CHUNKS;
 use crate::wire::frame_length;
-use crdt::blob::outline_of;
+use crdt::blob::seal::{BlobKey, SEALED_OVERHEAD_BYTES};
+use crdt::blob::{CHUNK_BYTES, Outline, outline_of};
+use crdt::envelope::ContentKey;
 use proptest::prelude::*;
 
 const MEMORY: MemoryId = MemoryId([3; 32]);
+
+/// The content key that both sides have.
+fn shared() -> ContentKey {
+    ContentKey::from_bytes([5; 32])
+}
+
+/// A fetch with an older key beside the shared one.
+fn fetch(blob: Hash, bytes: u64) -> Fetching {
+    let older = ContentKey::from_bytes([4; 32]);
+    Fetching::new(MEMORY, blob, bytes, &[shared(), older])
+}
+
+fn answer(outline: &Outline, index: u32, bytes: &[u8]) -> Answer {
+    let sealed = BlobKey::of(&shared(), outline.root()).seal_chunk(index, bytes);
+    Answer::Chunk { index, sealed }
+}
+
+fn show(outline: &Outline, of: Hash) -> Answer {
+    Answer::Outline {
+        key: shared().commitment(),
+        sealed: BlobKey::of(&shared(), of).seal_outline(outline),
+    }
+}
 
 fn data(chunks: usize) -> Vec<u8> {
     (0..chunks * CHUNK_BYTES - 9)
@@ -27,7 +52,7 @@ fn chunk(data: &[u8], index: u32) -> Vec<u8> {
 /// were kept, and how it ended.
 fn run(data: &[u8], have: u32, parts_max: usize) -> (Vec<Part>, Vec<u32>, Wish) {
     let outline = outline_of(data);
-    let mut fetching = Fetching::new(MEMORY, outline.root(), data.len() as u64);
+    let mut fetching = fetch(outline.root(), data.len() as u64);
     let mut serving = Serving::default();
     let (mut parts, mut kept) = (Vec::new(), Vec::new());
     let mut wishes = fetching.handle(Said::Started);
@@ -52,17 +77,18 @@ fn run(data: &[u8], have: u32, parts_max: usize) -> (Vec<Part>, Vec<u32>, Wish) 
         };
         while !deeds.is_empty() {
             match deeds.remove(0) {
-                Deed::Look { memory, blob } => {
+                Deed::Look { memory, blob, keys } => {
                     assert_eq!((memory, blob), (MEMORY, outline.root()));
-                    deeds.extend(serving.handle(Heard::Found(Some(outline.clone()))));
+                    assert!(keys.len() == 2 && keys.contains(&shared().commitment()));
+                    let found = Some((outline.clone(), shared()));
+                    deeds.extend(serving.handle(Heard::Found(found)));
                 }
                 Deed::Send(answer) => wishes.extend(fetching.handle(Said::Answer(answer))),
                 Deed::Clear(part) => {
                     let is_sent = parts.len() < parts_max;
                     if is_sent {
                         for index in part.first..part.first + part.chunks {
-                            let bytes = chunk(data, index);
-                            let answer = Answer::Chunk { index, bytes };
+                            let answer = answer(&outline, index, &chunk(data, index));
                             wishes.extend(fetching.handle(Said::Answer(answer)));
                         }
                         parts.push(part);
@@ -117,12 +143,13 @@ fn the_refusal_is_the_same_bytes_whatever_its_reason() {
         Heard::Request(Request::Ask {
             memory: MEMORY,
             blob: outline.root(),
+            keys: BTreeSet::from([shared().commitment()]),
         })
     };
     let shown = || {
         let mut serving = Serving::default();
         serving.handle(ask());
-        serving.handle(Heard::Found(Some(outline.clone())));
+        serving.handle(Heard::Found(Some((outline.clone(), shared()))));
         serving
     };
     let mut refusals = Vec::new();
@@ -154,9 +181,9 @@ fn a_liar_hands_nothing_in() {
     let data = data(3);
     let outline = outline_of(&data);
     let begun = || {
-        let mut fetching = Fetching::new(MEMORY, outline.root(), data.len() as u64);
+        let mut fetching = fetch(outline.root(), data.len() as u64);
         fetching.handle(Said::Started);
-        fetching.handle(Said::Answer(Answer::Outline(outline.clone())));
+        fetching.handle(Said::Answer(show(&outline, outline.root())));
         fetching.handle(Said::Prepared(Some(1)));
         fetching
     };
@@ -173,39 +200,46 @@ fn a_liar_hands_nothing_in() {
     ];
     for (index, bytes) in cases {
         let mut fetching = begun();
-        let effects = fetching.handle(Said::Answer(Answer::Chunk { index, bytes }));
+        let effects = fetching.handle(Said::Answer(answer(&outline, index, &bytes)));
         assert!(
             matches!(effects.as_slice(), [Wish::Fault(_)]),
             "{index}: {effects:?}"
         );
         assert!(fetching.is_over());
     }
-    let effects = begun().handle(Said::Answer(Answer::Chunk {
-        index: 1,
-        bytes: good,
-    }));
+    let refused = |mut fetching: Fetching, answer: Answer| {
+        let effects = fetching.handle(Said::Answer(answer));
+        matches!(effects.as_slice(), [Wish::Fault(_)])
+    };
+    let effects = begun().handle(Said::Answer(answer(&outline, 1, &good)));
     assert!(matches!(effects.as_slice(), [Wish::Keep { index: 1, .. }]));
-    let mut other = Fetching::new(MEMORY, outline.root(), data.len() as u64);
-    let of_other = Answer::Outline(outline_of(b"other"));
-    assert!(matches!(
-        other.handle(Said::Answer(of_other)).as_slice(),
-        [Wish::Fault(_)]
-    ));
-    let mut wrong_size = Fetching::new(MEMORY, outline.root(), data.len() as u64 + 1);
-    let right = Answer::Outline(outline);
-    assert!(matches!(
-        wrong_size.handle(Said::Answer(right)).as_slice(),
-        [Wish::Fault(_)]
-    ));
+    // In plain, or sealed under a key that only others have.
+    let sealed = good.clone();
+    assert!(refused(begun(), Answer::Chunk { index: 1, sealed }));
+    let other = ContentKey::from_bytes([9; 32]);
+    let sealed = BlobKey::of(&other, outline.root()).seal_chunk(1, &good);
+    assert!(refused(begun(), Answer::Chunk { index: 1, sealed }));
+    let fresh = |bytes: usize| fetch(outline.root(), bytes as u64);
+    let right = show(&outline, outline.root());
+    assert!(!refused(fresh(data.len()), right.clone()));
+    assert!(refused(fresh(data.len() + 1), right), "another size");
+    let of_other = show(&outline_of(b"other"), outline.root());
+    assert!(refused(fresh(data.len()), of_other), "another outline");
+    let unnamed = Answer::Outline {
+        key: other.commitment(),
+        sealed: BlobKey::of(&other, outline.root()).seal_outline(&outline),
+    };
+    assert!(
+        refused(fresh(data.len()), unnamed),
+        "a key that was not named"
+    );
 }
 
 #[test]
 fn the_largest_outline_and_the_largest_chunk_fit_into_a_frame() {
-    let chunk = Answer::Chunk {
-        index: 0,
-        bytes: vec![0; CHUNK_BYTES],
-    };
-    let outline = 1 + 8 + 32 * crdt::blob::chunks_of(crdt::blob::BLOB_BYTES_MAX);
+    let chunk = answer(&outline_of(b""), 0, &vec![0; CHUNK_BYTES]);
+    let outline = 8 + 32 * crdt::blob::chunks_of(crdt::blob::BLOB_BYTES_MAX);
+    let outline = 1 + 32 + 4 + SEALED_OVERHEAD_BYTES as u64 + outline;
     for length in [chunk.to_bytes().len(), usize::try_from(outline).unwrap()] {
         let header = u32::try_from(length).unwrap().to_le_bytes();
         assert_eq!(frame_length(header), Some(length));

@@ -149,6 +149,32 @@ fn chunks_of_one_file_do_not_pass_for_those_of_another() {
 }
 
 #[test]
+fn chunks_of_one_file_do_not_change_places() {
+    let place = Place::new();
+    let blobs = place.open();
+    let kept = keep(&blobs, &bytes(3 * CHUNK_BYTES));
+    let [path] = place.files().try_into().unwrap();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
+    let slot = usize::try_from(SLOT_BYTES).unwrap();
+    let [mut first, mut second] = [vec![0; slot], vec![0; slot]];
+    file.read_exact_at(&mut first, HEAD_BYTES).unwrap();
+    file.read_exact_at(&mut second, HEAD_BYTES + SLOT_BYTES)
+        .unwrap();
+    file.write_all_at(&second, HEAD_BYTES).unwrap();
+    file.write_all_at(&first, HEAD_BYTES + SLOT_BYTES).unwrap();
+    let reader = blobs.read(kept.hash).unwrap().expect("it is here");
+    for index in [0, 1] {
+        let read = reader.chunk(index);
+        assert!(matches!(read, Err(BlobError::Damaged { chunk, .. }) if chunk == Some(index)));
+    }
+    assert!(reader.chunk(2).is_ok());
+}
+
+#[test]
 fn an_upload_over_the_limit_or_cut_off_leaves_nothing() {
     let place = Place::new();
     let blobs = place.open();

@@ -6,6 +6,7 @@ use crate::layout;
 use crate::ledger::Entry;
 use crate::store::StoreError;
 use crdt::codec::Canonical as _;
+use crdt::envelope::ContentKey;
 use crdt::id::{MemoryId, PersonId};
 use crdt::ledger::BlobSent;
 use crdt::memory::Content;
@@ -37,6 +38,16 @@ impl Tx<'_> {
             blob: Some(part),
         })?;
         Ok(Some(entry))
+    }
+
+    /// Returns the content keys of a memory that are here, the newest epoch first: what its blobs
+    /// are sealed under on their way.
+    pub fn blob_keys(&self, memory: MemoryId) -> Result<Vec<ContentKey>, StoreError> {
+        let mut keys = Vec::new();
+        for epoch in self.epochs_of(memory)?.into_iter().rev() {
+            keys.extend(self.content_keys(memory, epoch)?);
+        }
+        Ok(keys)
     }
 
     /// Notes what is attached to a memory whose content changed; none if it is gone.

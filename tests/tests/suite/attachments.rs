@@ -13,6 +13,7 @@ use node::net::Network;
 use node::net::door::Door;
 use protocol::blob::{Request, frame};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -259,7 +260,7 @@ fn what_a_writer_attaches_reaches_the_owner_and_goes_when_it_is_taken_away() {
 }
 
 /// Asks a node for a blob as a device that nobody knows, and returns all bytes of the answer.
-async fn ask(network: &Network, node: &Value, request: Request) -> Vec<u8> {
+async fn ask(network: &Network, node: &Value, request: &Request) -> Vec<u8> {
     let device = text(node, "device").parse().expect("a device");
     let addresses = node["network"]["listen"].as_array().expect("addresses");
     let address = |one: &Value| one.as_str().expect("an address is text").to_owned();
@@ -272,7 +273,7 @@ async fn ask(network: &Network, node: &Value, request: Request) -> Vec<u8> {
     let opened = network.open_blob(device).await.expect("a stream");
     let mut stream = opened.stream;
     stream
-        .write_all(&frame(&request))
+        .write_all(&frame(request))
         .await
         .expect("it is written");
     stream.flush().await.expect("it is written");
@@ -294,14 +295,20 @@ fn a_stranger_hears_the_same_of_what_is_there_and_what_is_not() {
     let memory: MemoryId = id.parse().expect("an id");
     let blob = crdt::blob::outline_of(&data).root();
     let requests = [
-        Request::Ask { memory, blob },
+        Request::Ask {
+            memory,
+            blob,
+            keys: BTreeSet::new(),
+        },
         Request::Ask {
             memory,
             blob: Hash([7; 32]),
+            keys: BTreeSet::new(),
         },
         Request::Ask {
             memory: MemoryId([7; 32]),
             blob,
+            keys: BTreeSet::from([Hash([1; 32])]),
         },
         Request::From(0),
     ];
@@ -315,7 +322,7 @@ fn a_stranger_hears_the_same_of_what_is_there_and_what_is_not() {
         let (network, _incoming, run) = started.expect("the network starts");
         let running = runtime.spawn(run);
         for request in requests {
-            let answer = ask(&network, &status, request).await;
+            let answer = ask(&network, &status, &request).await;
             assert_eq!(answer, [1, 0, 0, 0, 1], "{request:?}");
         }
         shutdown.cancel();

@@ -32,8 +32,9 @@ use tokio_util::task::TaskTracker;
 
 /// The first byte of a message that carries content.
 const CONTENT: u8 = 128;
-/// The first byte of a request that names a memory and a blob.
+/// The first byte of a request that names a memory and a blob, and how many bytes these have.
 const ASK: u8 = 1;
+const ASKED_BYTES: usize = 64;
 
 /// Frames as they came, by sender: the first node's, then the second's.
 type Recorded = Arc<Mutex<[Vec<Vec<u8>>; 2]>>;
@@ -195,7 +196,7 @@ impl Heard {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if is_request {
             if message.first() == Some(&ASK) {
-                *asked = message[1..].to_vec();
+                *asked = message[1..=ASKED_BYTES].to_vec();
             }
             return None;
         }

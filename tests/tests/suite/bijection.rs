@@ -179,6 +179,14 @@ fn attachments_cross(three: &Three) {
         });
     }
     three.prove();
+    // The sniffers have the keys of the devices, and still see nothing of what is in the files.
+    let needle = &bytes[400_000..400_024];
+    for (_, between) in &three.between {
+        for frame in [between.said(0), between.said(1)].concat() {
+            let is_plain = frame.windows(needle.len()).any(|window| window == needle);
+            assert!(!is_plain, "plain bytes of a file crossed");
+        }
+    }
 }
 
 /// With connections that break, the ledger may say more than crossed, never less.

@@ -16,6 +16,7 @@ use protocol::limits::{BLOB_ANSWER_MS, BLOB_FETCHES_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use storage::blob::{BlobError, Fetch};
+use storage::store::StoreError;
 use storage::store::state::State;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -45,6 +46,8 @@ enum Ended {
     Network(#[from] net::NetworkError),
     #[error(transparent)]
     Here(#[from] BlobError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A blob, and whom to ask.
@@ -275,15 +278,19 @@ async fn fetch(sync: &Sync, job: &Job) -> Result<(), Ended> {
         memory, attachment, ..
     } = &job.missing;
     let mut stream = sync.0.network.open_blob(job.device).await?.stream;
-    let mut fetching = Fetching::new(*memory, attachment.hash, attachment.bytes);
+    let keys = tokio::task::block_in_place(|| {
+        let store = &sync.0.store;
+        store.transact::<_, StoreError>(clock::now(), |tx| tx.blob_keys(*memory))
+    })?;
+    let mut fetching = Fetching::new(*memory, attachment.hash, attachment.bytes, &keys);
     let mut kept: Option<Fetch> = None;
     let mut effects = fetching.handle(Input::Started);
     loop {
         if effects.is_empty() {
             let answer: Answer = read(&mut stream, BLOB_ANSWER_MS).await?;
-            if let Answer::Chunk { bytes, .. } = &answer {
+            if let Answer::Chunk { sealed, .. } = &answer {
                 let party = sync.party(job.person, job.device);
-                sync.count(party, bytes.len() as u64, 0);
+                sync.count(party, sealed.len() as u64, 0);
             }
             effects = fetching.handle(Input::Answer(answer));
             continue;

@@ -5,16 +5,20 @@
 //! who may not have the blob.
 
 use super::frames::{Broken, read, write};
+use crate::clock;
 use crate::egress::blob::{may_have, review, welcome};
 use crate::net::Stream;
 use crate::sync::Sync;
+use crdt::blob::seal::BlobKey;
+use crdt::envelope::ContentKey;
 use crdt::hash::Hash;
 use crdt::id::{DeviceId, MemoryId};
 use futures::AsyncWriteExt as _;
 use protocol::blob::serving::{Effect, Input, Part, Serving};
 use protocol::limits::{BLOB_REQUEST_MS, BLOB_STREAMS_MAX, BLOB_STREAMS_PER_DEVICE_MAX};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use storage::blob::Reader;
+use storage::store::StoreError;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -101,6 +105,7 @@ struct Server<'a> {
     sync: &'a Sync,
     stream: Stream,
     reader: Option<Reader>,
+    key: Option<BlobKey>,
 }
 
 async fn answer(sync: &Sync, stream: Stream) -> Result<(), Broken> {
@@ -108,6 +113,7 @@ async fn answer(sync: &Sync, stream: Stream) -> Result<(), Broken> {
         sync,
         stream,
         reader: None,
+        key: None,
     };
     let mut serving = Serving::default();
     while !serving.is_over() {
@@ -130,10 +136,15 @@ fn next(effects: &mut Vec<Effect>) -> Option<Effect> {
 impl Server<'_> {
     async fn run(&mut self, effect: Effect) -> Result<Option<Input>, Broken> {
         match effect {
-            Effect::Look { memory, blob } => {
-                self.reader = tokio::task::block_in_place(|| self.look(memory, blob));
-                let outline = self.reader.as_ref().map(|reader| reader.outline().clone());
-                Ok(Some(Input::Found(outline)))
+            Effect::Look { memory, blob, keys } => {
+                let found = tokio::task::block_in_place(|| self.look(memory, blob, &keys));
+                let shown = found.map(|(reader, key)| {
+                    let outline = reader.outline().clone();
+                    self.key = Some(BlobKey::of(&key, blob));
+                    self.reader = Some(reader);
+                    (outline, key)
+                });
+                Ok(Some(Input::Found(shown)))
             }
             Effect::Send(answer) => {
                 write(&mut self.stream.stream, &answer).await?;
@@ -144,11 +155,22 @@ impl Server<'_> {
         }
     }
 
-    /// Opens a blob that the device may have. What is damaged here is not there for others.
-    fn look(&self, memory: MemoryId, blob: Hash) -> Option<Reader> {
-        may_have(&self.sync.0.store, self.stream.device, memory, blob)?;
+    /// Opens a blob that the device may have, with the newest key of the memory that both sides
+    /// have. What is damaged here is not there for others.
+    fn look(
+        &self,
+        memory: MemoryId,
+        blob: Hash,
+        keys: &BTreeSet<Hash>,
+    ) -> Option<(Reader, ContentKey)> {
+        let store = &self.sync.0.store;
+        may_have(store, self.stream.device, memory, blob)?;
+        let ours = store.transact::<_, StoreError>(clock::now(), |tx| tx.blob_keys(memory));
+        let ours = ours.inspect_err(|error| tracing::error!(%error, "keys were not read"));
+        let both = |key: &ContentKey| keys.contains(&key.commitment());
+        let key = ours.ok()?.into_iter().find(both)?;
         match self.sync.0.desk.blobs().read(blob) {
-            Ok(reader) => reader,
+            Ok(reader) => reader.map(|reader| (reader, key)),
             Err(error) => {
                 tracing::error!(%error, "a blob was not served");
                 None
@@ -158,12 +180,12 @@ impl Server<'_> {
 
     /// Sends a part, chunk by chunk; false if it may not leave, or not any more.
     async fn send(&mut self, part: Part) -> Result<bool, Broken> {
-        let Some(reader) = &self.reader else {
+        let (Some(reader), Some(key)) = (&self.reader, &self.key) else {
             return Ok(false);
         };
         let store = &self.sync.0.store;
         let device = self.stream.device;
-        let passage = match tokio::task::block_in_place(|| review(store, device, part)) {
+        let passage = match tokio::task::block_in_place(|| review(store, device, part, key)) {
             Ok(Some(passage)) => passage,
             Ok(None) => return Ok(false),
             Err(error) => {
@@ -182,7 +204,7 @@ impl Server<'_> {
             };
             self.sync.0.desk.pace.pass(chunk.len()).await;
             // After the wait: what waits is looked at again.
-            let Some(cleared) = passage.clear(store, index, chunk) else {
+            let Some(cleared) = passage.clear(store, index, &chunk) else {
                 tracing::info!("an attachment was held back: it is not shared any more");
                 return Ok(false);
             };

@@ -1,14 +1,16 @@
 //! Who may have a blob, as both sides' stores and the guard decide it, without sockets.
 
 use crate::clock;
-use crate::egress::blob::{may_have, review};
+use crate::egress::blob::{Passage, may_have, review};
 use crate::sync::frames::tests::{node, shared};
+use crdt::blob::seal::BlobKey;
 use crdt::blob::{CHUNK_BYTES, outline_of};
+use crdt::envelope::ContentKey;
 use crdt::id::{DeviceId, MemoryId};
 use crdt::memory::{Attachment, Edit};
 use protocol::blob::serving::Part;
 use std::sync::Arc;
-use storage::store::Store;
+use storage::store::{Store, StoreError};
 use storage::tx::{MemoryEdit, ShareError, WriteError};
 
 const BYTES: &[u8] = &[7; 2 * CHUNK_BYTES];
@@ -78,6 +80,10 @@ impl Scene {
     fn may(&self, device: DeviceId) -> bool {
         may_have(&self.owner, device, self.memory, self.part.blob).is_some()
     }
+    fn review(&self, device: DeviceId, part: Part) -> Result<Option<Passage>, StoreError> {
+        let key = BlobKey::of(&ContentKey::from_bytes([5; 32]), part.blob);
+        review(&self.owner, device, part, &key)
+    }
     fn entries(&self) -> usize {
         let all = self.owner.ledger(0, 100).unwrap();
         all.iter().filter(|entry| entry.blob.is_some()).count()
@@ -86,27 +92,21 @@ impl Scene {
     /// A part was cleared and waits; after `change` nothing of it leaves, and no other part does.
     fn ends_with(&self, change: impl FnOnce(&Self)) {
         assert!(self.may(self.reader) && !self.may(self.stranger));
-        let passage = review(&self.owner, self.reader, self.part)
-            .unwrap()
-            .unwrap();
-        let chunk = || vec![7; CHUNK_BYTES];
-        assert!(passage.clear(&self.owner, 0, chunk()).is_some());
+        let passage = self.review(self.reader, self.part).unwrap().unwrap();
+        let chunk = vec![7; CHUNK_BYTES];
+        assert!(passage.clear(&self.owner, 0, &chunk).is_some());
         assert!(
-            passage.clear(&self.owner, 1, chunk()).is_none(),
+            passage.clear(&self.owner, 1, &chunk).is_none(),
             "not of this part"
         );
         assert_eq!(self.entries(), 1);
         change(self);
         assert!(
-            passage.clear(&self.owner, 0, chunk()).is_none(),
+            passage.clear(&self.owner, 0, &chunk).is_none(),
             "what waited left"
         );
         assert!(!self.may(self.reader));
-        assert!(
-            review(&self.owner, self.reader, self.part)
-                .unwrap()
-                .is_none()
-        );
+        assert!(self.review(self.reader, self.part).unwrap().is_none());
         assert_eq!(self.entries(), 1, "what did not leave is not in the ledger");
     }
 }
@@ -164,10 +164,10 @@ fn a_purge_holds_back_what_waits() {
 #[test]
 fn a_stranger_is_not_reviewed() {
     let scene = Scene::new();
-    let refused = review(&scene.owner, scene.stranger, scene.part).unwrap();
+    let refused = scene.review(scene.stranger, scene.part).unwrap();
     assert!(refused.is_none());
     let mut other = scene.part;
     other.blob = outline_of(b"not attached").root();
-    assert!(review(&scene.owner, scene.reader, other).unwrap().is_none());
+    assert!(scene.review(scene.reader, other).unwrap().is_none());
     assert_eq!(scene.entries(), 0);
 }
