@@ -76,6 +76,12 @@ impl Client {
         read(&self.send(self.request(&Method::GET, path, query)?)?)
     }
 
+    /// Returns what stands there as text.
+    pub(crate) fn text(&self, path: &[&str]) -> Result<String, CommandError> {
+        let answer = self.send(self.request(&Method::GET, path, &[])?)?;
+        Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
     /// Sends a body and returns the answer.
     pub(crate) fn post<T: DeserializeOwned>(
         &self,

@@ -18,6 +18,7 @@ mod guard;
 mod imports;
 mod ledger;
 mod memories;
+mod metrics;
 mod openapi;
 mod peers;
 mod policy;
@@ -36,6 +37,9 @@ pub use openapi::document;
 pub use serve::{serve_tcp, serve_unix};
 
 use crate::service::Services;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{get, post};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -45,7 +49,14 @@ pub fn router(services: Services, edge: Edge) -> axum::Router {
     let (routes, document) = routes().split_for_parts();
     let text = openapi::render(&document);
     let routes = routes.route("/openapi.json", get(async || openapi::answer(text)));
+    let routes = routes.layer(from_fn_with_state(services.clone(), writes_first));
     guard(routes.with_state(services), edge)
+}
+
+/// Has peers stand back while a request is worked on that may write.
+async fn writes_first(State(services): State<Services>, request: Request, next: Next) -> Response {
+    let _writing = (!request.method().is_safe()).then(|| services.writing());
+    next.run(request).await
 }
 
 /// Returns every route with its documentation.
@@ -59,6 +70,7 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(status::node))
         .routes(routes!(status::identity))
         .routes(routes!(status::rebuild))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(status::accept_clock))
         .routes(routes!(events::events))
         .routes(routes!(memories::list, memories::create))

@@ -13,6 +13,7 @@ mod imports;
 mod integrity;
 mod ledger;
 mod memories;
+mod metrics;
 mod peers;
 mod policy;
 mod receipts;
@@ -127,6 +128,11 @@ impl Services {
     /// Starts listening to what happens.
     pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
         self.0.notices.subscribe()
+    }
+
+    /// Says that a request writes, until the guard is dropped: peers stand back for it.
+    pub fn writing(&self) -> crate::sync::Writing {
+        self.0.sync.writing()
     }
 
     fn store(&self) -> &Store {

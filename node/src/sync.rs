@@ -4,21 +4,32 @@
 //! when something changed here. The dialogue itself is `protocol::session`; [`driver`] runs it.
 
 mod blobs;
+mod budget;
+mod counts;
 mod dialer;
 mod driver;
+mod fair;
 mod frames;
 mod guests;
+mod outage;
 mod pair;
 mod patience;
 mod welcome;
 
 pub use blobs::{Desk, Missing as MissingBlob};
+pub use counts::Counts;
 pub use driver::{Introduction, Outcome};
+pub use fair::Writing;
+pub use outage::Outage;
 
 use crate::net::door::{Door, Standing};
 use crate::net::{Incoming, Network, Stream};
 use crate::notices::Notices;
+use budget::{Budget, Cost};
+use counts::Ending;
 use crdt::id::{DeviceId, PersonId};
+use crdt::time::Timestamp;
+use fair::Turns;
 use futures::FutureExt as _;
 use pair::Pairs;
 use patience::Patience;
@@ -84,6 +95,12 @@ pub struct Record {
     pub last: Status,
     /// Why the last attempt to reach them did not work.
     pub last_error: Option<String>,
+    /// Since when they cannot be reached.
+    pub outage: Option<Outage>,
+    /// When both were last equal, since the node started.
+    pub last_equal: Option<Timestamp>,
+    /// Until when they have to wait after they broke the protocol.
+    pub waits_until: Option<Instant>,
 }
 
 /// Whom this node talks to: another person, whichever of their devices it is, or one of this
@@ -112,6 +129,7 @@ struct Table {
     patience: Patience,
     /// How many tasks each device keeps busy, with those that are ending.
     busy: BTreeMap<DeviceId, usize>,
+    budgets: BTreeMap<DeviceId, Budget>,
     next: u64,
 }
 
@@ -156,6 +174,8 @@ struct Inner {
     alias: String,
     table: Mutex<Table>,
     pairs: Pairs,
+    turns: Turns,
+    counts: Counts,
     changes: watch::Sender<u64>,
     wake: watch::Sender<u64>,
     tasks: TaskTracker,
@@ -186,6 +206,8 @@ impl Sync {
             alias,
             table: Mutex::default(),
             pairs: Pairs::default(),
+            turns: Turns::default(),
+            counts: Counts::default(),
             changes: watch::channel(0).0,
             wake: watch::channel(0).0,
             tasks,
@@ -289,6 +311,7 @@ impl Sync {
             let ended = std::panic::AssertUnwindSafe(session).catch_unwind().await;
             if ended.is_err() {
                 tracing::error!("a session panicked; its peer is dialled again");
+                sync.0.counts.session(Ending::Panicked);
                 sync.sweep(device);
             }
         });
@@ -378,6 +401,36 @@ impl Sync {
         let record = table.records.entry(party).or_default();
         record.bytes_in += bytes_in;
         record.bytes_out += bytes_out;
+        drop(table);
+        self.0.counts.bytes(bytes_in, bytes_out);
+    }
+
+    /// Charges a device for what it had this node do; returns how long it has to wait for more.
+    fn charge(&self, device: DeviceId, cost: Cost) -> Duration {
+        let now = Instant::now();
+        let mut table = self.table();
+        table
+            .budgets
+            .retain(|of, budget| *of == device || !budget.is_full(now));
+        let fresh = || Budget::new(now);
+        let budget = table.budgets.entry(device).or_insert_with(fresh);
+        budget.charge(cost, now)
+    }
+
+    /// Notes that both sides were equal just now.
+    fn note_equal(&self, party: Party) {
+        let record = Some(crate::clock::now());
+        self.table().records.entry(party).or_default().last_equal = record;
+    }
+
+    /// Says that someone here writes, until the guard is dropped: peers stand back for it.
+    pub fn writing(&self) -> Writing {
+        self.0.turns.local()
+    }
+
+    /// Returns what sync has done since the node started.
+    pub fn counts(&self) -> &Counts {
+        &self.0.counts
     }
 
     /// Notes that a device broke the protocol: it has to wait, and `status` says why.
@@ -390,7 +443,10 @@ impl Sync {
         let person = person.or_else(|| self.0.store.read(|s| s.authority.person_of(&device)));
         if let Some(person) = person {
             let error = format!("it broke the protocol: {reason}");
-            self.note_error(self.party(person, device), Some(error));
+            let party = self.party(person, device);
+            self.note_error(party, Some(error));
+            let until = Some(Instant::now() + pause);
+            self.table().records.entry(party).or_default().waits_until = until;
         }
         self.mind_the_door();
         self.0.network.disconnect(device);

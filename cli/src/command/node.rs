@@ -22,6 +22,8 @@ pub(crate) struct Args {
 enum Verb {
     /// Show the node
     Info,
+    /// Print the node's numbers, as Prometheus reads them
+    Metrics,
     /// Take the system clock as right although the node has seen a later time
     AcceptClock,
     /// Wait until the node is ready; exit 7 if that takes too long
@@ -40,6 +42,11 @@ pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> 
             Ok(Report::new("node.info", &node)
                 .text(status::text(&node))
                 .ids([node.person]))
+        }
+        Verb::Metrics => {
+            let text = client.text(&["metrics"])?;
+            let fields = json!({"metrics": &text});
+            Ok(Report::new("node.metrics", &fields).text(text))
         }
         Verb::AcceptClock => {
             let accepted: ClockAccepted = client.act(&["v1", "clock:accept"])?;

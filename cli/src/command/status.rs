@@ -3,9 +3,9 @@
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
-use crate::ui::text::{bytes, short};
+use crate::ui::text::{bytes, one_line, short};
 use protocol::api::attachments::Attachments;
-use protocol::api::status::NodeStatus;
+use protocol::api::status::{NodeStatus, PeerGlance};
 use std::fmt::Write as _;
 
 /// The arguments.
@@ -35,6 +35,9 @@ pub(crate) fn text(node: &NodeStatus) -> String {
     );
     for need in &node.needs_you {
         line("! needs you", need);
+    }
+    for peer in &node.peers {
+        line("peer", &glance(peer));
     }
     line(
         "memories",
@@ -72,6 +75,23 @@ fn attachments(all: &Attachments) -> String {
     format!("{here}; {} not here yet, {lacking} to come", all.missing)
 }
 
+/// Returns how a peer is in a line.
+fn glance(peer: &PeerGlance) -> String {
+    let mut text = format!("{}: {}", peer.alias, peer.state.replace('_', " "));
+    let mut add = |more: String| text.push_str(&more);
+    if let Some(since) = &peer.since {
+        add(format!(" since {since}"));
+    }
+    if peer.missing_here + peer.missing_there > 0 {
+        let (here, there) = (peer.missing_here, peer.missing_there);
+        add(format!(", lacks {here} here and {there} there"));
+    }
+    if let Some(reason) = &peer.reason {
+        add(format!(" ({})", one_line(reason, 100)));
+    }
+    text
+}
+
 fn age(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -107,6 +127,14 @@ mod tests {
             network: Network {
                 listen: vec!["/ip4/127.0.0.1".into()],
             },
+            peers: vec![PeerGlance {
+                alias: "bob".into(),
+                state: "unreachable".into(),
+                since: Some("2026-11-26T00:00:00Z".into()),
+                reason: Some("no answer in time".into()),
+                missing_here: 0,
+                missing_there: 2,
+            }],
             projections: vec![Projection {
                 name: "text".into(),
                 cursor: 4,
@@ -122,6 +150,8 @@ mod tests {
             "brain         \"ana\"  did:key:z6Mk",
             "version       0.1.0, up 2 h",
             "! needs you   1 request waits",
+            "peer          bob: unreachable since 2026-11-26T00:00:00Z, lacks 0 here and 2 there \
+             (no answer in time)",
             "memories      3 (1 forgotten)",
             "attachments   3 (45.0 MB); 1 not here yet, 15.0 MB to come",
             "index         text: 2 behind",

@@ -48,10 +48,10 @@ pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> 
 fn text(peers: &[PeerSync]) -> String {
     let rows = peers.iter().map(|peer| {
         let online = if peer.online { "online" } else { "offline" };
-        let state = if peer.in_sync {
-            "in sync"
-        } else {
-            "not proved"
+        let state = match peer.state.as_str() {
+            "in_sync" => "in sync",
+            "syncing" | "offline" => "not proved",
+            other => other,
         };
         [
             peer.alias.clone(),
@@ -78,6 +78,15 @@ fn text(peers: &[PeerSync]) -> String {
     for peer in peers {
         if peer.attachments_missing > 0 {
             text += &lacking(peer);
+        }
+        if let Some(since) = &peer.unreachable_since {
+            let next = peer.next_try_s.unwrap_or_default();
+            let equal = peer.last_equal.as_deref().unwrap_or("not since the start");
+            let alias = &peer.alias;
+            let line = format!(
+                "! {alias}: unreachable since {since}, next try in {next} s, last equal {equal}"
+            );
+            writeln!(text, "{line}").expect("writing to a string does not fail");
         }
         if let Some(error) = &peer.last_error {
             writeln!(text, "! {}: {}", peer.alias, one_line(error, 160))

@@ -34,6 +34,7 @@ impl Services {
             network: Network {
                 listen: self.0.sync.network().listen(),
             },
+            peers: self.peer_states()?,
             projections: vec![
                 projection("memories", head, 0),
                 projection("text", head, 0),

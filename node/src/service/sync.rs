@@ -1,12 +1,14 @@
 //! Sync: how far this node and its peers are. Numbers are what is known, never what is hoped.
 
 use super::{Failure, Services};
-use crate::sync::{Handle, Party};
+use crate::clock;
+use crate::sync::{Handle, Party, Record};
 use crdt::identity::did::to_did;
 use protocol::api::problem::ErrorCode;
+use protocol::api::status::PeerGlance;
 use protocol::api::sync::{Missing, PeerSync, Proof, SyncStatus};
 use protocol::session::Status;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use storage::records::PeerState;
 
 /// How long a proof may take, with the transfers it starts.
@@ -15,7 +17,37 @@ const PROVE_MAX: Duration = Duration::from_secs(10);
 const NOW_MAX: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
+/// The states of a peer.
+pub(super) const STATES: [&str; 5] = ["in_sync", "syncing", "unreachable", "waiting", "offline"];
+
+/// Returns the state of a peer without a session, and the seconds until that is looked at again.
+fn absence(record: &Record) -> (&'static str, Option<u64>) {
+    let now = Instant::now();
+    let seconds = |until: Instant| Some(until.saturating_duration_since(now).as_secs());
+    match (
+        record.waits_until.filter(|until| *until > now),
+        &record.outage,
+    ) {
+        (Some(until), _) => ("waiting", seconds(until)),
+        (None, Some(outage)) => ("unreachable", seconds(outage.next)),
+        (None, None) => ("offline", None),
+    }
+}
+
 impl Services {
+    /// Tells how each peer is, at a glance.
+    pub(super) fn peer_states(&self) -> Result<Vec<PeerGlance>, Failure> {
+        let glance = |peer: PeerSync| PeerGlance {
+            alias: peer.alias,
+            state: peer.state,
+            since: peer.unreachable_since,
+            reason: peer.last_error,
+            missing_here: peer.missing_here,
+            missing_there: peer.missing_there,
+        };
+        Ok(self.sync_status()?.peers.into_iter().map(glance).collect())
+    }
+
     fn show_sync(&self, party: Party) -> PeerSync {
         let person = party.person;
         let record = self.0.sync.record(party);
@@ -24,7 +56,8 @@ impl Services {
             .as_ref()
             .map(|handle| handle.status.borrow().clone());
         let online = live.as_ref().is_some_and(|status| status.is_open);
-        let status = live.filter(|status| status.is_open).unwrap_or(record.last);
+        let status = live.filter(|status| status.is_open);
+        let status = status.unwrap_or_else(|| record.last.clone());
         let mine = self.0.sync.view(person);
         // The session may not have looked yet: what it proved counts for the view it proved.
         let in_sync = online && status.in_sync && status.mine == Some(mine);
@@ -47,7 +80,22 @@ impl Services {
         let is_own = person == self.store().owner().certificate.person;
         let (attachments_missing, attachment_bytes_missing) =
             self.lacking(|owner| is_own || owner == person);
+        let (state, next_try_s) = match online {
+            true if in_sync => ("in_sync", None),
+            true => ("syncing", None),
+            false => absence(&record),
+        };
+        let stale_s = record
+            .last_equal
+            .map(|at| clock::now().0.saturating_sub(at.0) / 1_000);
+        let time = crdt::time::Timestamp::to_rfc3339;
+        let outage = record.outage.filter(|_| !online);
         PeerSync {
+            state: state.to_owned(),
+            unreachable_since: outage.map(|outage| time(outage.since)),
+            next_try_s,
+            last_equal: record.last_equal.map(time),
+            stale_s: if in_sync { Some(0) } else { stale_s },
             person: to_did(&person),
             alias,
             online,

@@ -3,8 +3,10 @@
 use super::{Party, Sync};
 use crate::clock;
 use crdt::id::{DeviceId, PersonId};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use protocol::session::Role;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use storage::tx::ShareError;
 
@@ -14,22 +16,61 @@ const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// How often leases are looked at; only those of persons who are here now are renewed.
 const RENEWAL: Duration = Duration::from_secs(30);
 
+/// Peers that are dialled at the same time: one that does not answer must not hold up the others.
+const DIALS_MAX: usize = 16;
+
 struct Attempt {
     next: Instant,
     pause: Duration,
 }
 
+/// When each absent party is tried next, and who is being tried.
+#[derive(Default)]
+struct Attempts {
+    next: BTreeMap<Party, Attempt>,
+    now: BTreeSet<Party>,
+}
+
+impl Attempts {
+    fn is_due(&self, party: Party) -> bool {
+        let next = self.next.get(&party);
+        self.now.len() < DIALS_MAX
+            && !self.now.contains(&party)
+            && next.is_none_or(|attempt| attempt.next <= Instant::now())
+    }
+
+    /// Notes how an attempt ended; returns the pause that follows.
+    fn note(&mut self, party: Party, worked: bool) -> Duration {
+        self.now.remove(&party);
+        let pause = match self.next.get(&party) {
+            Some(attempt) if !worked => (attempt.pause * 2).min(PAUSE_MAX),
+            _ => PAUSE_MIN,
+        };
+        let next = Instant::now() + pause;
+        self.next.insert(party, Attempt { next, pause });
+        pause
+    }
+}
+
 /// Dials until the node stops.
 pub(super) async fn run(sync: Sync) {
-    let mut attempts: BTreeMap<Party, Attempt> = BTreeMap::new();
+    let mut attempts = Attempts::default();
+    let mut dials = FuturesUnordered::new();
     let mut wake = sync.0.wake.subscribe();
     let mut renewal = Instant::now();
     loop {
         tokio::select! {
             () = sync.0.shutdown.cancelled() => return,
             () = tokio::time::sleep(TICK) => {}
+            Some((party, failed)) = dials.next() => {
+                let failed: Option<String> = failed;
+                let pause = attempts.note(party, failed.is_none());
+                if let Some(reason) = failed {
+                    sync.note_unreachable(party, &reason, pause);
+                }
+            }
             changed = wake.changed() => match changed {
-                Ok(()) => attempts.clear(),
+                Ok(()) => attempts.next.clear(),
                 Err(_) => return,
             },
         }
@@ -38,12 +79,10 @@ pub(super) async fn run(sync: Sync) {
             renew_leases(&sync);
         }
         for (party, devices) in absent(&sync) {
-            let due = attempts
-                .get(&party)
-                .is_none_or(|attempt| attempt.next <= Instant::now());
-            if due {
-                let worked = dial(&sync, party, &devices).await;
-                note(&mut attempts, party, worked);
+            if attempts.is_due(party) {
+                attempts.now.insert(party);
+                let sync = sync.clone();
+                dials.push(async move { (party, dial(&sync, devices).await) });
             }
         }
     }
@@ -104,35 +143,21 @@ fn absent(sync: &Sync) -> Vec<(Party, Devices)> {
         .collect()
 }
 
-async fn dial(sync: &Sync, party: Party, devices: &Devices) -> bool {
+/// Tries the devices of a party one after the other; returns why there is no session.
+async fn dial(sync: &Sync, devices: Devices) -> Option<String> {
     let mut last = "no device of theirs is known".to_owned();
     for (device, addresses) in devices {
-        match sync.0.network.open(*device, addresses).await {
+        if sync.is_paused(&device) {
+            "it broke the protocol and has to wait".clone_into(&mut last);
+            continue;
+        }
+        match sync.0.network.open(device, &addresses).await {
             Ok(stream) => {
                 sync.spawn(stream, Role::Initiator, None);
-                return true;
+                return None;
             }
             Err(error) => last = error.to_string(),
         }
     }
-    if sync.record(party).last_error.is_none() {
-        // Said once per outage, at a level an operator sees; no names.
-        tracing::info!(reason = %last, "a peer cannot be reached; trying again");
-    }
-    sync.note_error(party, Some(last));
-    false
-}
-
-fn note(attempts: &mut BTreeMap<Party, Attempt>, party: Party, worked: bool) {
-    let pause = match attempts.get(&party) {
-        Some(attempt) if !worked => (attempt.pause * 2).min(PAUSE_MAX),
-        _ => PAUSE_MIN,
-    };
-    attempts.insert(
-        party,
-        Attempt {
-            next: Instant::now() + pause,
-            pause,
-        },
-    );
+    Some(last)
 }

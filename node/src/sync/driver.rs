@@ -10,6 +10,8 @@
 mod consent;
 mod witness;
 
+use super::budget::{Cost, REFUSED_COSTS};
+use super::counts::Ending;
 use super::frames::{Misread, Outgoing, PACE, Received, read_all, write_all};
 use super::pair::{self, Pair, Seen};
 use super::welcome::Welcome;
@@ -178,7 +180,7 @@ impl Wires {
         tokio::select! {
             () = self.shutdown.cancelled() => Some(driver.say_goodbye().await),
             () = self.outbox.closed() => Some(Input::Disconnected),
-            frame = self.frames.recv() => Some(driver.receive(frame)),
+            frame = self.frames.recv() => Some(driver.receive(frame).await),
             command = self.inbox.recv() => match command {
                 Some(Command::Prove) => Some(Input::ProveAsked),
                 Some(Command::Close) | None => Some(driver.say_goodbye().await),
@@ -239,7 +241,7 @@ impl Driver {
         }
     }
 
-    fn receive(&mut self, frame: Option<Result<Received, Misread>>) -> Input {
+    async fn receive(&mut self, frame: Option<Result<Received, Misread>>) -> Input {
         let frame = match frame {
             Some(Ok(frame)) => frame.into_bytes(),
             Some(Err(misread)) => {
@@ -253,7 +255,15 @@ impl Driver {
             self.sync
                 .count(party, frame.len() as u64 + FRAME_HEADER_BYTES as u64, 0);
         }
-        match Message::from_frame(&frame) {
+        let message = Message::from_frame(&frame);
+        let cost = Cost::of(frame.len(), message.as_ref().ok());
+        drop(frame);
+        let wait = self.sync.charge(self.device, cost);
+        if !wait.is_zero() {
+            tracing::debug!(?wait, "a peer is over its budget");
+            tokio::time::sleep(wait).await;
+        }
+        match message {
             Ok(Message::Control(message)) => Input::Message(message),
             Ok(Message::Content(content)) => Input::Content(content),
             Err(error) => {
@@ -398,12 +408,18 @@ impl Driver {
                 Some(Input::Frontier(feeds.into_iter().map(tip).collect()))
             }
             Effect::LoadConsent(tips) => Some(self.load_consent(person, &tips)),
-            Effect::TakeConsent(events) => Some(self.take_consent(person, &events)),
+            Effect::TakeConsent(events) => {
+                let sync = self.sync.clone();
+                let _turn = sync.0.turns.remote().await;
+                Some(self.take_consent(person, &events))
+            }
             Effect::PeerKnows(tips) => {
                 self.known.send_replace(tips);
                 None
             }
             Effect::LoadView => {
+                let sync = self.sync.clone();
+                let _turn = sync.0.turns.remote().await;
                 let (change, seen) = self.look_at_view(person);
                 self.seen = Some(seen);
                 Some(Input::View(change))
@@ -413,7 +429,11 @@ impl Driver {
                 Some(Input::Run(run.map(Box::new)))
             }
             Effect::Offer(items) => Some(self.offer(person, &items).await),
-            Effect::Store(content) => Some(self.store(person, &content)),
+            Effect::Store(content) => {
+                let sync = self.sync.clone();
+                let _turn = sync.0.turns.remote().await;
+                Some(self.store(person, &content))
+            }
             Effect::RefusedThere(events) => self.settle_late(person, &events),
             other => self.witness(person, other),
         }
@@ -422,10 +442,15 @@ impl Driver {
     async fn offer(&mut self, person: PersonId, items: &[protocol::view::Item]) -> Input {
         let memberships = self.ask_view(person, |pair| pair.memberships(items));
         let cut = self.sync.0.store.read(|state| state.revocations(person));
-        let reviewed =
-            self.block(|sync| egress::review(&sync.0.store, person, items, &memberships));
+        let reviewed = {
+            let _turn = self.sync.0.turns.remote().await;
+            self.block(|sync| egress::review(&sync.0.store, person, items, &memberships))
+        };
         match reviewed {
             Ok(review) => {
+                let withheld = u64::from(review.withheld);
+                let sent = (items.len() as u64).saturating_sub(withheld);
+                self.sync.0.counts.egress(sent, withheld);
                 // Vouching for another writer is consent too, and consent goes first.
                 Box::pin(self.look_at_consent(person)).await;
                 let frames = review.frames.len();
@@ -462,6 +487,14 @@ impl Driver {
                     let from = crdt::identity::did::to_did(&person);
                     self.sync.0.notices.send("tray.filled", Some(from));
                 }
+                let wasted = taken.refused.len() * REFUSED_COSTS as usize;
+                let cost = Cost {
+                    bytes: 0,
+                    events: wasted,
+                    checks: wasted,
+                };
+                // It is felt at the next frame.
+                self.sync.charge(self.device, cost);
                 if taken.refused.iter().any(|(_, code)| *code == OVER_QUOTA) {
                     self.note_quota(person);
                 }
@@ -522,6 +555,9 @@ impl Driver {
     fn report(&mut self, status: Status) {
         if let Some((person, _)) = self.peer {
             let was = self.status.borrow().in_sync;
+            if was || status.in_sync {
+                self.sync.note_equal(self.sync.party(person, self.device));
+            }
             if status.in_sync && !was {
                 let did = crdt::identity::did::to_did(&person);
                 self.sync.0.notices.send("sync.done", Some(did));
@@ -570,8 +606,7 @@ impl Driver {
         self.peer = Some((person, number));
         // Its other connections need not wait for the door to be looked after.
         self.block(Sync::mind_the_door);
-        self.sync
-            .note_error(self.sync.party(person, self.device), None);
+        self.sync.note_reached(self.sync.party(person, self.device));
         let did = crdt::identity::did::to_did(&person);
         self.sync.0.notices.send("peer.online", Some(did));
         self.tell(Outcome::Paired(person));
@@ -588,6 +623,12 @@ impl Driver {
             let did = crdt::identity::did::to_did(&person);
             self.sync.0.notices.send("peer.offline", Some(did));
         }
+        let ending = match (&self.fault, self.peer) {
+            (Some(_), _) => Ending::Fault,
+            (None, Some(_)) => Ending::Ended,
+            (None, None) => Ending::Refused,
+        };
+        self.sync.0.counts.session(ending);
         if let Some(reason) = self.fault.take() {
             let person = self.peer.map(|(person, _)| person);
             self.sync.note_fault(self.device, person, &reason);

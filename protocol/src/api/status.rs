@@ -28,6 +28,9 @@ pub struct NodeStatus {
     pub api: Vec<String>,
     /// The network.
     pub network: Network,
+    /// How each peer and each own device is.
+    #[serde(default)]
+    pub peers: Vec<PeerGlance>,
     /// How far each projection is.
     pub projections: Vec<Projection>,
     /// What waits for a person.
@@ -45,6 +48,25 @@ pub struct NodeStatus {
 pub struct Network {
     /// Where peers can reach it, as multiaddrs.
     pub listen: Vec<String>,
+}
+
+/// How a peer is, at a glance.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct PeerGlance {
+    /// My name for them.
+    pub alias: String,
+    /// `in_sync`, `syncing`, `unreachable`, `waiting` after it broke the protocol, or `offline`.
+    pub state: String,
+    /// Since when it cannot be reached.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<String>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Events that the peer has and this node lacks, as far as is known.
+    pub missing_here: u64,
+    /// Events that this node has and the peer lacks, as far as is known.
+    pub missing_there: u64,
 }
 
 /// A read model.

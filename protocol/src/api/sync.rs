@@ -17,6 +17,8 @@ pub struct PeerSync {
     pub person: String,
     /// My name for them.
     pub alias: String,
+    /// `in_sync`, `syncing`, `unreachable`, `waiting` after it broke the protocol, or `offline`.
+    pub state: String,
     /// Whether a session is open.
     pub online: bool,
     /// Whether both sides proved equal counts and fingerprints of the view as it stands here.
@@ -48,6 +50,18 @@ pub struct PeerSync {
     /// Why the last attempt to reach the peer did not work.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_error: Option<String>,
+    /// Since when the peer cannot be reached.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unreachable_since: Option<String>,
+    /// Seconds until the peer is tried again, or may come again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_try_s: Option<u64>,
+    /// When both sides were last equal, since this node started.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_equal: Option<String>,
+    /// Seconds since both sides were last equal: 0 if they are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stale_s: Option<u64>,
 }
 
 /// `POST /v1/sync/{person}:prove`.

@@ -149,6 +149,7 @@ fn blob_request() -> Subject {
     let ask = blob::Request::Ask {
         memory: MemoryId([3; 32]),
         blob: Hash([4; 32]),
+        keys: [Hash([8; 32])].into(),
     };
     Subject::canonical(&[ask, blob::Request::From(7)], drop)
 }
@@ -156,10 +157,13 @@ fn blob_request() -> Subject {
 fn blob_answer() -> Subject {
     let answers = [
         blob::Answer::Refused,
-        blob::Answer::Outline(crdt::blob::outline_of(&[5; 300_000])),
+        blob::Answer::Outline {
+            key: Hash([8; 32]),
+            sealed: vec![5; 300],
+        },
         blob::Answer::Chunk {
             index: 2,
-            bytes: vec![6; 90],
+            sealed: vec![6; 90],
         },
     ];
     Subject::canonical(&answers, drop)

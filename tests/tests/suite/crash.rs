@@ -23,10 +23,15 @@ const WORDS: [&str; 4] = ["violin", "granite", "orchard", "rye"];
 
 /// xorshift64: the same numbers for the same seed, on every machine.
 #[derive(Debug)]
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn of(seed: u64) -> Self {
+        // A state of zero would stay zero.
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -52,8 +57,7 @@ fn kill_9_loses_nothing_that_was_acknowledged() {
     let seed = crate::number("SEED").unwrap_or(20_261_123);
     for run in 0..crate::number("SCALE").unwrap_or(1) {
         let seed = seed + run;
-        // A state of zero would stay zero.
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut dice = Dice::of(seed);
         let mut couple = Couple::start();
         let mut acknowledged = [BTreeSet::new(), BTreeSet::new()];
         for number in 0..ROUNDS {

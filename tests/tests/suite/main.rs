@@ -6,6 +6,8 @@
 //! tampered a ledger changed on the disk, also with the key of the device, is found out
 //! crash    kill -9 at seeded moments loses nothing that was acknowledged
 //! bijection  three nodes with sniffers between them: ledgers and wires agree both ways
+//! first_sync  a first sync with kill -9 of either side never starts over
+//! outage   a peer that cannot be reached is said once, and shown
 //! flood    half-open connections and a hostile peer keep nobody out and take little memory
 //! integrity  a frozen author and a quarantined memory are named by status; both are got over
 //! attachments  files in pieces: crashes, revocations, purges, strangers
@@ -20,9 +22,11 @@ mod between;
 mod bijection;
 mod couple;
 mod crash;
+mod first_sync;
 mod flood;
 mod http;
 mod integrity;
+mod outage;
 mod sharing;
 mod tampered;
 mod verbs;

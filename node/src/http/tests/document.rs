@@ -19,13 +19,14 @@ fn the_document_is_the_one_in_docs() {
 }
 
 /// Every route, in order.
-const ROUTES: [&str; 74] = [
+const ROUTES: [&str; 75] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/memories/{id}",
     "DELETE /v1/memories/{id}/attachments/{attachment}",
     "DELETE /v1/peers/{person}",
     "GET /healthz",
+    "GET /metrics",
     "GET /readyz",
     "GET /v1/circles",
     "GET /v1/circles/{name}",
