@@ -149,7 +149,8 @@ pub(super) async fn run(
         }
     }
     driver.end();
-    drop(driver);
+    // The writer ends when nobody can send any more.
+    drop((driver, wires));
     read.abort();
     if write.await.is_err() {
         tracing::debug!("the writer was cut off");

@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 
 /// Connections of each transport that are opened and say nothing more.
 const HALF_OPEN: usize = 2_000;
-/// How long a memory may take to a friend who comes back.
+/// How long a memory may take to a friend who comes back; twice as long as without a flood on a
+/// machine that is so busy that this takes longer by itself.
 const ARRIVES_MAX: Duration = Duration::from_secs(2);
 /// How much the memory of the process may grow, in KiB.
 const GROWTH_KIB_MAX: u64 = 64 << 10;
@@ -58,13 +59,18 @@ fn introduce(ana: &Node, other: &Node, name: &str) {
 }
 
 /// Waits until a memory of Ana's is at Bob's; panics if that takes too long.
-fn arrives(couple: &Couple, what: &str) -> Duration {
+fn arrives(couple: &Couple, what: &str, max: Duration) -> Duration {
+    let took = arrival(couple, what);
+    assert!(took < max, "{what}: it took {took:?}, {max:?} are enough");
+    took
+}
+
+/// Returns how long a memory of Ana's takes to Bob.
+fn arrival(couple: &Couple, what: &str) -> Duration {
     let start = Instant::now();
     let id = Http::of(&couple.ana).add(what, "shared");
     eventually(what, || has(&couple.bob, &id).then_some(()));
-    let took = start.elapsed();
-    assert!(took < ARRIVES_MAX, "{what}: it took {took:?}");
-    took
+    start.elapsed()
 }
 
 /// Looks at the memory of a process until told to stop; returns the most there was.
@@ -90,7 +96,10 @@ fn a_flood_keeps_no_friend_out_and_takes_little_memory() {
     let mut mallory = Node::start("mallory");
     introduce(&couple.ana, &mallory, "mallory");
     couple.share("shared");
-    arrives(&couple, "before the flood");
+    arrival(&couple, "it arrives");
+    couple.bob.restart();
+    let quiet = arrival(&couple, "to a friend who comes back before the flood");
+    let max = ARRIVES_MAX.max(2 * quiet);
     eventually("mallory is known", || {
         let peers = couple.ana.json(["peer", "ls"]).to_string();
         peers.contains("mallory").then_some(())
@@ -113,14 +122,14 @@ fn a_flood_keeps_no_friend_out_and_takes_little_memory() {
         // Bob comes while the flood is at its height, and a second wave comes with him.
         let wave = Silent::open(quic, tcp, HALF_OPEN / 4);
         couple.bob.start_again();
-        let came_back = arrives(&couple, "to a friend who comes back");
-        let edits = (0..5).map(|number| arrives(&couple, &format!("edit {number} in the flood")));
+        let came_back = arrives(&couple, "to a friend who comes back", max);
+        let edits = (0..5).map(|number| arrives(&couple, &format!("edit {number}"), max));
         let slowest = edits.max().expect("there are five");
         eventually("ana says what mallory did", || {
             last_error(&couple.ana, "mallory").filter(|error| error.contains("broke the protocol"))
         });
         println!(
-            "a friend was up to date after {came_back:?}, edits took {slowest:?} at most; \
+            "a friend was up to date after {came_back:?} ({quiet:?} without a flood), edits took {slowest:?} at most; \
              {} and {} connections were opened; the stranger tried {} times, mallory was let \
              in {} times and turned away {} times",
             silent.count(),
