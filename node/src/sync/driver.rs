@@ -265,6 +265,8 @@ impl Driver {
             tokio::time::sleep(wait).await;
         }
         match message {
+            // Both dialled at once and the peer keeps the other session: no fault of anybody's.
+            Ok(Message::Control(Control::Refused(_))) if self.peer.is_some() => Input::Disconnected,
             Ok(Message::Control(message)) => Input::Message(message),
             Ok(Message::Content(content)) => Input::Content(content),
             Err(error) => {
