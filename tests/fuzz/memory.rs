@@ -1,4 +1,7 @@
 //! The decoders of `tests/src/fuzz/memory.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| brain_fuzz::feed("memory", data));
+libfuzzer_sys::fuzz_target!(
+    init: brain_fuzz::prepare("memory"),
+    |data: &[u8]| brain_fuzz::feed("memory", data)
+);

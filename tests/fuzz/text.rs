@@ -1,4 +1,7 @@
 //! The decoders of `tests/src/fuzz/text.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| brain_fuzz::feed("text", data));
+libfuzzer_sys::fuzz_target!(
+    init: brain_fuzz::prepare("text"),
+    |data: &[u8]| brain_fuzz::feed("text", data)
+);
