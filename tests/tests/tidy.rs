@@ -369,7 +369,8 @@ fn files(ending: &str) -> Vec<PathBuf> {
         {
             let entry = entry.expect("a folder can be listed");
             let path = folder.join(entry.file_name());
-            if entry.path().is_dir() && !is_root {
+            let is_built = entry.file_name() == "target";
+            if entry.path().is_dir() && !is_root && !is_built {
                 folders.push(path);
             } else if path.extension().is_some_and(|own| own == ending) {
                 found.push(path);
