@@ -69,14 +69,14 @@ fn run_all(chosen: &[Target]) -> Vec<Row> {
     std::thread::scope(|scope| {
         for _ in 0..cores {
             scope.spawn(|| {
-                while let Some(target) = { queue.lock().unwrap().next() } {
+                while let Some(target) = { queue.lock().expect("nobody panics with it").next() } {
                     let row = run(target);
-                    rows.lock().unwrap().push(row);
+                    rows.lock().expect("nobody panics with it").push(row);
                 }
             });
         }
     });
-    rows.into_inner().unwrap()
+    rows.into_inner().expect("nobody panics with it")
 }
 
 fn run(target: &Target) -> Row {
@@ -98,7 +98,7 @@ fn run(target: &Target) -> Row {
         let small = shrink::shrink(&subject, target.budget, &input, &fault);
         let kept = regressions::keep(target.name, &small);
         let said = format!("{}: {fault}, {from}: {}", target.name, report::hex(&small));
-        eprintln!("{said}\nkept in {}", kept.display());
+        report::say(&format!("{said}\nkept in {}", kept.display()));
         row.fault = Some(fault.to_string());
     }
     row.seconds = started.elapsed().as_secs_f64();

@@ -119,7 +119,8 @@ fn feed(subject: &Subject, input: &[u8]) -> (Option<bool>, Duration) {
 fn again(subject: &Subject, input: &[u8]) -> Duration {
     let before = cpu_time();
     let (_, time) = feed(subject, input);
-    let used = cpu_time().zip(before).map(|(after, before)| after - before);
+    let spent = cpu_time().zip(before);
+    let used = spent.map(|(after, before)| after.saturating_sub(before));
     used.map_or(time, |used| used.min(time))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `tests/tests/fuzz/regressions/<target>/<hash>.hex` is one input in hexadecimal, as it is fed.
 
-use crate::report::hex;
+use crate::report::{hex, say};
 use brain_tests::fuzz::families;
 use sha2::{Digest as _, Sha256};
 use std::fs;
@@ -23,25 +23,30 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
     let Ok(entries) = fs::read_dir(folder().join(file_name(target))) else {
         return Vec::new();
     };
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("the folder can be listed").path())
+        .collect();
     paths.sort();
-    let read = |path: &PathBuf| bytes_of(&fs::read_to_string(path).unwrap());
+    let read = |path: &PathBuf| bytes_of(&fs::read_to_string(path).expect("a regression is text"));
     paths.iter().map(read).collect()
 }
 
 fn bytes_of(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.trim().bytes().collect();
-    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let pair = |pair: &[u8]| {
+        u8::from_str_radix(&String::from_utf8_lossy(pair), 16)
+            .expect("a regression is in hexadecimal")
+    };
     digits.chunks(2).map(pair).collect()
 }
 
 /// Keeps an input that failed.
 pub(crate) fn keep(target: &str, input: &[u8]) -> PathBuf {
     let folder = folder().join(file_name(target));
-    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).expect("the folder takes it");
     let name = hex(&Sha256::digest(input)[..6]);
     let path = folder.join(format!("{name}.hex"));
-    fs::write(&path, format!("{}\n", hex(input))).unwrap();
+    fs::write(&path, format!("{}\n", hex(input))).expect("the folder takes it");
     path
 }
 
@@ -49,12 +54,12 @@ pub(crate) fn keep(target: &str, input: &[u8]) -> PathBuf {
 pub(crate) fn write_corpus(folder: &Path) {
     for (family, targets) in families() {
         let folder = folder.join(family);
-        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(&folder).expect("the folder takes it");
         for (which, target) in (0_u8..).zip(targets) {
             for (number, seed) in (target.make)().seeds.iter().enumerate() {
                 let name = format!("{}-{number}", file_name(target.name));
                 let bytes = [[which].as_slice(), seed].concat();
-                fs::write(folder.join(name), bytes).unwrap();
+                fs::write(folder.join(name), bytes).expect("the folder takes it");
             }
         }
     }
@@ -70,14 +75,14 @@ impl Note {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let path = path.join(format!("fuzz-{}.note", file_name(target)));
         if let Ok(number) = fs::read_to_string(&path) {
-            eprintln!(
+            say(&format!(
                 "{target}: the last run did not come back from SEED={number} and the next few"
-            );
+            ));
         }
         Self(path)
     }
     pub(crate) fn write(&mut self, number: u64) {
-        fs::write(&self.0, number.to_string()).unwrap();
+        fs::write(&self.0, number.to_string()).expect("the folder takes it");
     }
 }
 

@@ -48,15 +48,21 @@ pub(crate) fn print(rows: &[Row]) {
             row.seconds,
             row.fault.as_deref().unwrap_or_default(),
         )
-        .unwrap();
+        .expect("a string takes text");
     }
-    eprint!("{text}");
+    say(&text);
+}
+
+/// Says something while the test runs.
+#[expect(clippy::print_stderr, reason = "a test says what it found")]
+pub(crate) fn say(text: &str) {
+    eprintln!("{text}");
 }
 
 /// Writes bytes in hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
+        write!(text, "{byte:02x}").expect("a string takes text");
         text
     })
 }
