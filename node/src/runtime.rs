@@ -195,10 +195,7 @@ pub async fn run(
         shutdown.cancelled().await;
     }
     shutdown.cancel();
-    tasks.close();
-    if tokio::time::timeout(STOP_MAX, tasks.wait()).await.is_err() {
-        tracing::warn!("some tasks did not end in time");
-    }
+    wind_down(&tasks).await;
     drop(services);
     // While the store's lock is held: the next node's socket must not be taken for ours.
     remove_socket(&places.socket);
@@ -208,7 +205,14 @@ pub async fn run(
     started.map(|()| Ending::of(&again))
 }
 
-/// Starts everything that talks to peers.
+/// Waits for all tasks to end, within bounds.
+async fn wind_down(tasks: &TaskTracker) {
+    tasks.close();
+    if tokio::time::timeout(STOP_MAX, tasks.wait()).await.is_err() {
+        tracing::warn!("some tasks did not end in time");
+    }
+}
+
 fn alias_of(config: &Config, store: &Store) -> String {
     if config.node.alias.is_empty() {
         let words = safety_words(&store.owner().certificate.person);

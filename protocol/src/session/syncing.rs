@@ -96,13 +96,11 @@ impl Session {
             };
         }
         syncing.fruitless = 0;
-        let mut new = new.into_iter().filter(|item| !received.contains(&item.id));
-        let Some(first) = new.next() else {
-            // Only what the peer sent, or memories that left the view: say how it stands now.
+        let new = new.into_iter().filter(|item| !received.contains(&item.id));
+        if !syncing.transfer.offer_new(new) {
+            // Only what the peer has, or memories that left the view: say how it stands now.
             return self.prove_when_idle();
-        };
-        syncing.transfer.offer([first]);
-        syncing.transfer.offer(new);
+        }
         self.pump()
     }
 
@@ -162,6 +160,7 @@ impl Session {
         }
         if mine == theirs {
             syncing.reconciling.settle();
+            syncing.transfer.begin_anew();
             if let Some(known) = &mut self.known {
                 known.equal = Some(newest);
             }
@@ -185,6 +184,7 @@ impl Session {
             return Vec::new();
         };
         syncing.reconciling.prepare(opening);
+        syncing.transfer.begin_anew();
         vec![Effect::LoadRun { salt, since }]
     }
 
@@ -265,7 +265,7 @@ impl Session {
         let mut items: Vec<Item> = items.collect();
         items.sort_unstable();
         let unknown = ids.len().saturating_sub(items.len());
-        syncing.transfer.offer(items);
+        let unknown = unknown + syncing.transfer.offer_wanted(items);
         let mut effects = Vec::new();
         if unknown > 0 {
             let unknown = u32::try_from(unknown).unwrap_or(u32::MAX);

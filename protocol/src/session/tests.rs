@@ -422,3 +422,25 @@ fn a_peer_that_stops_in_the_middle_is_let_go_and_a_slow_one_is_not() {
         .handle(Input::Fired(Timer::Stalled), late(10 * STALLED_MS));
     assert_eq!(fault_of(&effects), None);
 }
+
+#[test]
+fn what_is_new_while_the_peer_asks_for_it_goes_out_once() {
+    for (dials, answers) in [
+        (Role::Initiator, Role::Responder),
+        (Role::Responder, Role::Initiator),
+    ] {
+        let mut one = Side::new(dials, 1, 2, []);
+        let mut other = Side::new(answers, 2, 1, []);
+        one.handle(Input::Started);
+        other.handle(Input::Started);
+        deliver_all(&mut one, &mut other);
+        // All of it comes into the view at once, as after an acceptance, and both sides prove.
+        one.items.extend(0..4_000);
+        one.look();
+        one.handle(Input::ProveAsked);
+        other.handle(Input::ProveAsked);
+        deliver_all(&mut one, &mut other);
+        assert_in_sync(&one, &other);
+        assert_eq!(other.came, 4_000);
+    }
+}

@@ -4,6 +4,10 @@
 //! to_offer -> Offer (the guard looks) -> frames out -> Stored by the peer
 //! to_want  -> Want -> content arrives, or the peer says how much of it will not come
 //! ```
+//!
+//! What is new here is offered while the peer may be asking for the same: an item goes out once, and
+//! what came already is not asked for. Both memories begin anew with each reconciliation, so that
+//! what was refused is found and tried again.
 
 use super::Effect;
 use crate::limits::{FRAME_EVENTS_MAX, WANT_MAX, WINDOW_FRAMES};
@@ -13,19 +17,31 @@ use crate::wire::content::Content;
 use crate::wire::control::Control;
 use std::collections::{BTreeSet, VecDeque};
 
+/// An offer without all of its answers.
+#[derive(Debug)]
+struct Out {
+    items: Vec<[u8; 32]>,
+    /// How many of its frames have no answer; none while the guard is looking at it.
+    frames: Option<usize>,
+}
+
 /// What is on its way in both directions.
 #[derive(Debug, Default)]
 pub(super) struct Transfer {
     /// What the peer lacks and was not offered yet.
     to_offer: VecDeque<Item>,
-    /// Content frames without an answer, and offers the guard is looking at.
-    frames_out: usize,
-    offers_out: usize,
+    /// Offers, in order, and everything in them and in `to_offer`.
+    out: VecDeque<Out>,
+    underway: BTreeSet<[u8; 32]>,
+    /// What the peer answered since the last reconciliation began.
+    given: BTreeSet<[u8; 32]>,
     /// What is to be asked for, what was asked for and has not come, and how much of that the peer
     /// said will not come.
     to_want: VecDeque<Blinded>,
     wanted: BTreeSet<Blinded>,
     withheld: usize,
+    /// What came since the last reconciliation began.
+    arrived: BTreeSet<Blinded>,
     /// Content frames that are being stored here.
     storing: usize,
     /// What came from the peer since the view was last looked at: not to be offered back.
@@ -36,15 +52,49 @@ impl Transfer {
     /// Tells whether anything is on its way.
     pub(super) fn is_busy(&self) -> bool {
         !self.to_offer.is_empty()
+            || !self.out.is_empty()
             || !self.to_want.is_empty()
-            || self.frames_out + self.offers_out + self.awaited() + self.storing > 0
+            || self.awaited() + self.storing > 0
     }
     /// Returns how many of the wanted items are still to come.
     fn awaited(&self) -> usize {
         self.wanted.len().saturating_sub(self.withheld)
     }
+    /// Returns how many frames are out, and how many offers the guard may make frames of.
+    fn frames_out(&self) -> usize {
+        self.out.iter().map(|out| out.frames.unwrap_or(1)).sum()
+    }
+
+    /// Offers what a reconciliation found, or what is late.
     pub(super) fn offer(&mut self, items: impl IntoIterator<Item = Item>) {
-        self.to_offer.extend(items);
+        for item in items {
+            if self.underway.insert(item.id) {
+                self.to_offer.push_back(item);
+            }
+        }
+    }
+    /// Offers what came into the view, unless the peer has it by asking. False if nothing of it.
+    pub(super) fn offer_new(&mut self, items: impl IntoIterator<Item = Item>) -> bool {
+        let before = self.to_offer.len();
+        for item in items {
+            if !self.given.contains(&item.id) && self.underway.insert(item.id) {
+                self.to_offer.push_back(item);
+            }
+        }
+        self.to_offer.len() > before
+    }
+    /// Offers what the peer asks for, and returns how much of it does not come: what it was given
+    /// since the reconciliation began.
+    pub(super) fn offer_wanted(&mut self, items: impl IntoIterator<Item = Item>) -> usize {
+        let mut known = 0;
+        for item in items {
+            if self.given.contains(&item.id) {
+                known += 1;
+            } else if self.underway.insert(item.id) {
+                self.to_offer.push_back(item);
+            }
+        }
+        known
     }
     pub(super) fn want(&mut self, ids: impl IntoIterator<Item = Blinded>) {
         self.to_want.extend(ids);
@@ -53,18 +103,31 @@ impl Transfer {
     pub(super) fn give_up(&mut self) {
         self.wanted.clear();
     }
+    /// A reconciliation begins, or is not needed any more.
+    pub(super) fn begin_anew(&mut self) {
+        self.given.clear();
+        self.arrived.clear();
+    }
 
     /// Offers and asks as far as the windows allow.
     pub(super) fn pump(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
-        while self.frames_out + self.offers_out < WINDOW_FRAMES && !self.to_offer.is_empty() {
+        while self.frames_out() < WINDOW_FRAMES && !self.to_offer.is_empty() {
             let count = self.to_offer.len().min(FRAME_EVENTS_MAX);
-            self.offers_out += 1;
-            effects.push(Effect::Offer(self.to_offer.drain(..count).collect()));
+            let items: Vec<Item> = self.to_offer.drain(..count).collect();
+            self.out.push_back(Out {
+                items: items.iter().map(|item| item.id).collect(),
+                frames: None,
+            });
+            effects.push(Effect::Offer(items));
         }
-        if self.awaited() == 0 && !self.to_want.is_empty() {
+        while self.awaited() == 0 && !self.to_want.is_empty() {
             let count = self.to_want.len().min(WANT_MAX);
-            let ids: Vec<Blinded> = self.to_want.drain(..count).collect();
+            let ids = self.to_want.drain(..count);
+            let ids: Vec<Blinded> = ids.filter(|id| !self.arrived.contains(id)).collect();
+            if ids.is_empty() {
+                continue;
+            }
             self.wanted = ids.iter().copied().collect();
             self.withheld = 0;
             effects.push(Effect::Send(Control::Want(ids)));
@@ -72,16 +135,34 @@ impl Transfer {
         effects
     }
 
-    /// The guard looked at an offer: so many frames left.
+    /// The guard looked at the oldest offer that it had not: so many frames left.
     pub(super) fn offered(&mut self, frames: usize) {
-        self.offers_out = self.offers_out.saturating_sub(1);
-        self.frames_out += frames;
+        if let Some(out) = self.out.iter_mut().find(|out| out.frames.is_none()) {
+            out.frames = Some(frames);
+        }
+        self.close_answered();
     }
-    /// The peer stored a frame; false if none was out.
+    /// The peer answered the oldest frame; false if none was out.
     pub(super) fn answered(&mut self) -> bool {
-        let was_out = self.frames_out > 0;
-        self.frames_out = self.frames_out.saturating_sub(1);
-        was_out
+        let open = self.out.iter_mut();
+        let mut open = open.filter_map(|out| out.frames.as_mut());
+        let Some(frames) = open.find(|frames| **frames > 0) else {
+            return false;
+        };
+        *frames -= 1;
+        self.close_answered();
+        true
+    }
+    /// Forgets the offers whose frames all have answers.
+    fn close_answered(&mut self) {
+        let (closed, open): (VecDeque<Out>, VecDeque<Out>) = std::mem::take(&mut self.out)
+            .into_iter()
+            .partition(|out| out.frames == Some(0));
+        self.out = open;
+        for id in closed.into_iter().flat_map(|out| out.items) {
+            self.underway.remove(&id);
+            self.given.insert(id);
+        }
     }
     /// The peer will not send so many of the wanted.
     pub(super) fn withheld(&mut self, count: u32) {
@@ -103,7 +184,9 @@ impl Transfer {
             ]
         }));
         for id in ids {
-            self.wanted.remove(&salt.blind(&id));
+            let blinded = salt.blind(&id);
+            self.wanted.remove(&blinded);
+            self.arrived.insert(blinded);
             self.received.insert(id);
         }
     }
