@@ -7,8 +7,8 @@
 //! theirs  take_checkpoint: theirs must continue what is held, or both are kept as evidence
 //! ```
 //!
-//! Rows are written relaxed: one that a power cut takes is made again at the next session, from
-//! the one before it. Evidence is written durably.
+//! The first checkpoint of a device and echoes are written relaxed: one that a power cut takes is
+//! made again at the next session. What the peer builds on, and evidence, are written durably.
 //!
 //! Invariant: a held checkpoint is replaced only by one that provably continues it, and a fault
 //! that was found once stays.
@@ -110,7 +110,8 @@ impl Store {
         if tree::is_consistent(before, (checkpoint.size, checkpoint.root), proof) {
             held.checkpoint = checkpoint.clone();
             held.received = now;
-            self.put_held(&held, Durability::Relaxed)?;
+            // The peer builds the next proof on this one: lost, an honest ledger would not fit.
+            self.put_held(&held, Durability::Durable)?;
             return Ok(Witnessed::Kept);
         }
         if held.conflict.is_none() {
