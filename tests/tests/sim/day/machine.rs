@@ -9,7 +9,9 @@ use super::run::{Day, Due, START};
 use crate::node::{Node, Snapshot};
 use crdt::id::EventId;
 use crdt::time::Timestamp;
+use protocol::session::Acquaintance;
 use protocol::wire::{VERSION_MAX, VERSION_MIN};
+use std::collections::BTreeMap;
 use storage::kv::Health;
 use storage::kv::faulty::FaultyDisk;
 use storage::store::StoreError;
@@ -52,6 +54,8 @@ pub(crate) struct Machine {
     ended: Option<Snapshot>,
     cuts_again: u32,
     pub(super) hostile: Option<Hostile>,
+    /// What earlier sessions with each peer learnt, since the node started.
+    pub(super) met: BTreeMap<usize, Acquaintance>,
 }
 
 impl Machine {
@@ -71,6 +75,7 @@ impl Machine {
             ended: None,
             cuts_again: 0,
             hostile: None,
+            met: BTreeMap::new(),
         }
     }
     pub(super) fn make_hostile(&mut self) {
@@ -247,6 +252,7 @@ impl Day {
         for other in (0..NODES).filter(|other| *other != who) {
             self.drop_link(super::net::pair(who, other));
         }
+        self.machines[who].met.clear();
         self.after(down_ms.max(START_MS), Due::Up(who));
     }
 
@@ -348,13 +354,12 @@ impl Day {
         }
         machine.floor = Timestamp(0);
         let now = machine.clock(now);
-        if machine.is_well() {
-            let accepted = machine.node.store().transact::<_, StoreError>(now, |tx| {
-                tx.accept_clock();
-                Ok(())
-            });
-            accepted.expect("the disk is well");
-        }
+        // Also what a failed commit left behind comes to light here, at the latest.
+        let accepted = machine.node.store().transact::<_, StoreError>(now, |tx| {
+            tx.accept_clock();
+            Ok(())
+        });
+        accepted.expect("the disk is well");
         self.look_at_ends(who);
         self.refresh(who);
     }

@@ -208,8 +208,15 @@ impl Day {
         let Some(link) = self.links.remove(&pair) else {
             return;
         };
-        for side in 0..2 {
+        for (side, end) in link.ends.iter().enumerate() {
             self.net.held.remove(&way(pair, side));
+            let (who, peer) = way(pair, side);
+            // What a session learnt is remembered while the node runs.
+            let met = &mut self.machines[who].met;
+            match end.session.acquaintance() {
+                Some(known) => met.insert(peer, known),
+                None => met.remove(&peer),
+            };
         }
         self.note("drop", &[&[pair.0 as u8, pair.1 as u8]]);
         let lasted = self.now - link.opened;
@@ -278,6 +285,8 @@ impl Day {
             two.copy_from_slice(&nonce[1].to_le_bytes());
             let mut end = End::new(role, self.node(node), self.node(peer), bytes);
             end.may_fail = true;
+            let known = self.machines[node].met.get(&peer).cloned();
+            end.session = end.session.knowing(known);
             end
         };
         let ends = [end(0), end(1)];

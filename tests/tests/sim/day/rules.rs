@@ -247,7 +247,10 @@ impl Rules {
         for window in frame.windows(8) {
             let first = window.try_into().expect("eight bytes");
             if let Some((memory, author)) = self.ids.get::<[u8; 8]>(first) {
-                let may = *author == to || self.told.contains(&(to, *memory));
+                let (root, _) = memory.0.split_first_chunk().expect("32 bytes");
+                let owner = self.ids.get::<[u8; 8]>(root).map(|(_, owner)| *owner);
+                let is_theirs = *author == to || owner == Some(to);
+                let may = is_theirs || self.told.contains(&(to, *memory));
                 assert!(
                     may,
                     "{from} named a memory to {to} that is outside the view"
@@ -283,7 +286,7 @@ impl Rules {
             let is_kept = |taken: &Witnessed| *taken == Witnessed::Kept;
             assert!(
                 taken.iter().all(is_kept),
-                "{to} showed {from} another ledger"
+                "{to} showed {from} another ledger: {taken:?}"
             );
         }
     }

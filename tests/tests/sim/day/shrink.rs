@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 /// The most runs that shrinking takes: it is there to help, not to make anyone wait.
-const RUNS_MAX: u32 = 150;
+const RUNS_MAX: u32 = 300;
 
 thread_local! {
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
