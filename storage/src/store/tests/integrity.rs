@@ -113,18 +113,10 @@ fn a_store_that_was_copied_back_writes_under_a_new_name() {
     let path = bench.folder.path().join("store");
     let backup = bench.folder.path().join("backup");
     let first = opened(&bench, &path);
-    assert_eq!(first, opened(&bench, &path), "a restart is no copy");
     std::fs::copy(&path, &backup).unwrap();
-    std::fs::rename(&path, bench.folder.path().join("moved")).unwrap();
-    std::fs::rename(bench.folder.path().join("moved"), &path).unwrap();
-    assert_eq!(
-        first,
-        opened(&bench, &path),
-        "a new name of the folder is no copy"
-    );
-    std::fs::remove_file(&path).unwrap();
-    std::fs::copy(&backup, &path).unwrap();
     let second = opened(&bench, &path);
-    assert_ne!(first, second);
-    assert_eq!(second, opened(&bench, &path));
+    // Into the same file, as many backup programs do: nothing but the rows tells it from before.
+    std::fs::copy(&backup, &path).unwrap();
+    let third = opened(&bench, &path);
+    assert!(first != second && second != third && first != third);
 }
