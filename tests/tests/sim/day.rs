@@ -65,6 +65,10 @@ const HAS_TO_STRIKE: [&str; 31] = [
     "revocations",
 ];
 
+#[expect(
+    clippy::print_stdout,
+    reason = "the seed is wanted before it is shrunk"
+)]
 /// Runs a day; where a promise is broken, says the seed and what is left of its plan.
 fn day(seed: u64) -> Counts {
     let plan = Plan::of(seed);
@@ -81,6 +85,10 @@ fn day(seed: u64) -> Counts {
     }
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "the rate and what struck are the result"
+)]
 /// Runs every `of`-th day, so that several tests share the processors.
 fn run_share(share: u64, of: u64) {
     let begin = Instant::now();
@@ -103,9 +111,9 @@ fn run_share(share: u64, of: u64) {
         add(day(seed));
         seeds += 1;
     }
-    let wall = begin.elapsed().as_secs_f64();
-    let rate = (seeds * DAY_MS / 1_000) as f64 / wall;
-    println!("{seeds} days in {wall:.0} s: {rate:.0} simulated seconds a second; {all:#?}");
+    let wall = begin.elapsed().as_millis().max(1);
+    let rate = u128::from(seeds * DAY_MS) / wall;
+    println!("{seeds} days in {wall} ms: {rate} simulated seconds a second; {all:#?}");
     if days >= DAYS {
         let strikes = HAS_TO_STRIKE.iter().copied();
         let strikes = strikes.chain(HOSTILE.iter().map(|what| what.name()));

@@ -191,6 +191,7 @@ impl End {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm an effect")]
     fn run(&mut self, node: &Node, effect: Effect, now: Timestamp) {
         let peer = self.peer;
         match effect {

@@ -113,10 +113,10 @@ impl Day {
         }
         let does = |what| hostile.modes.contains(&what);
         match read(&frame) {
-            Some(Message::Content(_)) if does(What::Mute) => Vec::new(),
-            Some(Message::Control(
-                Control::Stored { .. } | Control::Want(_) | Control::Withheld(_),
-            )) if does(What::Mute) => Vec::new(),
+            Some(
+                Message::Content(_)
+                | Message::Control(Control::Stored { .. } | Control::Want(_) | Control::Withheld(_)),
+            ) if does(What::Mute) => Vec::new(),
             Some(Message::Control(Control::Proof { wants_answer, .. })) if does(What::Lie) => {
                 let summary = hostile.claims.get(&to).copied();
                 let lie = summary.map(|summary| Control::Proof {

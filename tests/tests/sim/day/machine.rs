@@ -23,6 +23,11 @@ const CUT_AGAIN: u64 = 12;
 /// Clocks are off by up to so much, in milliseconds, without anyone noticing.
 const SKEW_MS: u64 = 120_000;
 
+/// Returns a node as a byte of the trace.
+fn number(who: usize) -> u8 {
+    u8::try_from(who).expect("few")
+}
+
 /// What a node acknowledged: all of it has to be there after any start.
 #[derive(Default, Clone)]
 pub(super) struct Acknowledged {
@@ -247,7 +252,7 @@ impl Day {
     }
 
     fn take_down(&mut self, who: usize, down_ms: u64) {
-        self.note("down", &[&[who as u8]]);
+        self.note("down", &[&[number(who)]]);
         self.machines[who].node.drop_store();
         for other in (0..NODES).filter(|other| *other != who) {
             self.drop_link(super::net::pair(who, other));
@@ -284,7 +289,7 @@ impl Day {
             disk.cut_power_in(writes);
         }
         let opened = machine.open(now);
-        self.note("up", &[&[who as u8, u8::from(opened.is_ok())]]);
+        self.note("up", &[&[number(who), u8::from(opened.is_ok())]]);
         if !disk.has_power() {
             self.count("crashes while opening");
             self.machines[who].node.drop_store();
@@ -348,7 +353,9 @@ impl Day {
     pub(super) fn set_clock_right(&mut self, who: usize) {
         let now = self.now;
         let machine = &mut self.machines[who];
-        machine.offset = machine.offset.clamp(-(SKEW_MS as i64), SKEW_MS as i64);
+        machine.offset = machine
+            .offset
+            .clamp(-SKEW_MS.cast_signed(), SKEW_MS.cast_signed());
         if !machine.node.is_open() {
             return;
         }

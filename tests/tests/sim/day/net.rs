@@ -89,6 +89,11 @@ impl Net {
     }
 }
 
+/// Returns two nodes as bytes of the trace.
+fn named(nodes: (usize, usize)) -> [u8; 2] {
+    [nodes.0, nodes.1].map(|who| u8::try_from(who).expect("few"))
+}
+
 pub(super) fn pair(one: usize, other: usize) -> Pair {
     (one.min(other), one.max(other))
 }
@@ -175,8 +180,8 @@ impl Day {
         };
         let id = link.id;
         let waiting = [0, 1].map(|side| link.wires[side].queue.len() as u64);
-        for side in 0..2 {
-            for number in 0..waiting[side] {
+        for (side, waiting) in waiting.into_iter().enumerate() {
+            for number in 0..waiting {
                 self.after(number, Due::Frame(pair, id, side));
             }
         }
@@ -218,7 +223,7 @@ impl Day {
                 None => met.remove(&peer),
             };
         }
-        self.note("drop", &[&[pair.0 as u8, pair.1 as u8]]);
+        self.note("drop", &[&named(pair)]);
         let lasted = self.now - link.opened;
         let dialer = self.dialers.get_mut(&pair).expect("every pair has one");
         dialer.pause = if lasted < QUICK_MS {
@@ -237,7 +242,7 @@ impl Day {
         let turn = dialer.turn;
         let jitter = self.draw(
             "jitter",
-            turn << 8 | pair.0 as u64 * 16 + pair.1 as u64,
+            (turn << 8) | (pair.0 as u64 * 16 + pair.1 as u64),
             1 + ms / 4,
         );
         self.after(ms + jitter, Due::Dial(pair, turn));
@@ -265,10 +270,7 @@ impl Day {
         self.net.links += 1;
         let id = self.net.links;
         self.count("links");
-        self.note(
-            "connect",
-            &[&id.to_le_bytes(), &[pair.0 as u8, pair.1 as u8]],
-        );
+        self.note("connect", &[&id.to_le_bytes(), &named(pair)]);
         let dials = self.draw("who dials", id, 2);
         let end = |side: usize| {
             let (node, peer) = way(pair, side);
@@ -393,8 +395,12 @@ impl Day {
             .witnessed((from, to), hostile, &witnessed, &faults);
         if let Some((reason, true)) = closed {
             self.count("sessions ended for a fault");
+            let mark = self.trace.marks.len();
             let is_excused = is_tampered || self.is_hostile(to) || self.is_hostile(from);
-            assert!(is_excused, "an honest peer was cut off: {reason}");
+            assert!(
+                is_excused,
+                "an honest peer was cut off: {reason} ({from} by {to}, mark {mark})"
+            );
         }
         if !self.is_hostile(from) {
             for content in &sent {
@@ -442,7 +448,7 @@ impl Day {
     /// Puts a frame on the wire.
     pub(super) fn send(&mut self, pair: Pair, side: usize, frame: Vec<u8>) {
         let (from, to) = way(pair, side);
-        self.note("frame", &[&[from as u8, to as u8], &frame]);
+        self.note("frame", &[&named((from, to)), &frame]);
         if !self.is_hostile(from) {
             let plain = frame.windows(6).any(|window| window == b"canary");
             assert!(!plain, "a frame carries the text of a memory");

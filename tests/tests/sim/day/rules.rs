@@ -23,6 +23,10 @@ use storage::ledger::{Fault, Witnessed};
 const NEAR_MS: u64 = 600_000;
 
 /// A grant as the actions made it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that was said"
+)]
 struct Grant {
     owner: usize,
     grantee: usize,
@@ -223,7 +227,7 @@ impl Rules {
         self.beyond.retain(|beyond| beyond.owner != who);
     }
 
-    fn is_open(&self, grant: &Grant, way: (usize, usize), now: Timestamp) -> bool {
+    fn is_open(grant: &Grant, way: (usize, usize), now: Timestamp) -> bool {
         (grant.owner, grant.grantee) == way
             && grant.is_accepted
             && !grant.is_revoked
@@ -308,15 +312,12 @@ impl Rules {
     }
 
     fn may_hold(&mut self, to: usize, persons: &[PersonId], event: &Signed<crdt::event::Event>) {
-        match self.texts.get(&event.id()) {
-            Some(text) => {
-                self.may_know[to].insert(*text);
-            }
-            None => {
-                let author = persons.iter().position(|who| *who == event.header().person);
-                let orphans = author.map(|author| self.orphans[author].clone());
-                self.may_know[to].extend(orphans.into_iter().flatten());
-            }
+        if let Some(text) = self.texts.get(&event.id()) {
+            self.may_know[to].insert(*text);
+        } else {
+            let author = persons.iter().position(|who| *who == event.header().person);
+            let orphans = author.map(|author| self.orphans[author].clone());
+            self.may_know[to].extend(orphans.into_iter().flatten());
         }
     }
 }
@@ -360,7 +361,10 @@ impl Day {
                 assert!(is_given, "a key that was not given");
             } else {
                 assert_eq!(facts.owner, persons[from], "only an owner gives keys");
-                assert!(rules.is_open(grant, way, now), "a key under a closed grant");
+                assert!(
+                    Rules::is_open(grant, way, now),
+                    "a key under a closed grant"
+                );
                 self.check_memory(way, key.memory, now);
             }
             self.rules.told.insert((to, key.memory));
@@ -377,7 +381,7 @@ impl Day {
         let mut open = self.rules.grants.iter();
         let mut open = open
             .by_ref()
-            .filter(|grant| self.rules.is_open(grant, way, now));
+            .filter(|grant| Rules::is_open(grant, way, now));
         if facts.purged {
             // Nobody can read it any more; the news goes where the memory went.
             assert!(is_given && open.next().is_some(), "news of a purge leaked");
@@ -589,7 +593,8 @@ impl Day {
                 .iter()
                 .position(|person| *person == entry.person);
             let mut entry = protocol::api::ledger::export::entry(&entry, String::new());
-            entry.person = self.rules.dids[to.expect("one of us")].clone();
+            let did = &self.rules.dids[to.expect("one of us")];
+            entry.person.clone_from(did);
             said.add_entry(&entry);
         }
         let wire = &self.rules.left[who];

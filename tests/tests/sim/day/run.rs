@@ -153,6 +153,7 @@ impl Day {
     pub(super) fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
     }
+    #[expect(clippy::print_stdout, reason = "asked for by TRACE")]
     pub(super) fn note(&mut self, what: &'static str, parts: &[&[u8]]) {
         if self.is_traced(self.trace.marks.len() as u64) {
             let frame = parts.last().and_then(|part| part.get(4..));
