@@ -383,8 +383,11 @@ impl Session {
 
     pub(super) fn retry(&mut self) -> Vec<Effect> {
         if let Some(syncing) = self.syncing() {
+            if syncing.reconciling.is_busy() {
+                // Its answer is on the way, and would belong to nothing.
+                return vec![Effect::SetTimer(Timer::Retry, RETRY_MS)];
+            }
             syncing.fruitless = 0;
-            syncing.reconciling.stop();
             syncing.transfer.give_up();
         }
         self.prove_when_idle()
