@@ -89,11 +89,13 @@ fn serve(places: &Places, config: &Config) -> ExitCode {
         };
         tokio::pin!(run);
         tokio::select! {
-            outcome = &mut run => outcome,
+            // The signals first: whoever stops a node that is still starting ends it in order too.
+            biased;
             () = stop_signal() => {
                 shutdown.cancel();
                 run.await
             }
+            outcome = &mut run => outcome,
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
