@@ -391,8 +391,12 @@ impl Day {
         );
         let is_tampered = link.is_tampered;
         let hostile = self.is_hostile(from) || self.is_hostile(to);
-        self.rules
+        let is_doubted = self
+            .rules
             .witnessed((from, to), hostile, &witnessed, &faults);
+        if is_doubted {
+            self.count("honest ledgers taken for another");
+        }
         if let Some((reason, true)) = closed {
             self.count("sessions ended for a fault");
             let mark = self.trace.marks.len();
