@@ -1,6 +1,6 @@
 //! Sealing: who can read what, in three layers.
 //!
-//! 1. The body of a memory's event is sealed under the [`ContentKey`] of an [`Epoch`]; the
+//! 1. The body of a memory's event is packed ([`pack`]) and sealed under the [`ContentKey`] of an [`Epoch`]; the
 //!    event's header is the associated data, so a body cannot be moved to another event.
 //! 2. A content key is sealed under the [`ScopeKey`] of each grant whose view holds the memory
 //!    ([`ScopeKey::seal_key`]).
@@ -11,6 +11,7 @@
 //!
 //! Invariant: no key or nonce is made here; entropy is an argument.
 
+pub mod pack;
 pub mod wrap;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer};
@@ -40,6 +41,9 @@ pub enum OpenError {
     /// Key, context or bytes do not belong together.
     #[error("the sealed bytes do not open: wrong key, wrong context or damage")]
     NotAuthentic,
+    /// What was sealed is not a packed body.
+    #[error(transparent)]
+    NotPacked(#[from] pack::UnpackError),
 }
 
 macro_rules! secret {

@@ -11,7 +11,7 @@
 //! bytes --decode--> Signed<Event>
 //! ```
 //!
-//! Layout, all integers little-endian: version, kind, author, incarnation, person, owner, feed,
+//! Layout, all integers little-endian: version (2 if the sealed body is packed, otherwise 1), kind, author, incarnation, person, owner, feed,
 //! number, previous, time, parents, authority, epoch, commitment, body, signature. The id is
 //! the hash of everything before the signature; the signature covers the id.
 //!
@@ -23,6 +23,7 @@ pub mod body;
 pub mod fork;
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer, ascending};
+use crate::envelope::pack::{Packing, pack, unpack};
 use crate::envelope::{ContentKey, Epoch, OpenError};
 use crate::hash::Hash;
 use crate::id::{DeviceId, EventId, MemoryId, PersonId};
@@ -32,11 +33,13 @@ use rand_core::CryptoRng;
 
 /// The version of the event layout.
 pub const VERSION: u8 = 1;
+/// The version of the event layout if the body is packed under its seal.
+pub const VERSION_PACKED: u8 = 2;
 /// The most parents an event can name.
 pub const PARENTS_MAX: usize = 16;
 /// The most authority heads an event can name.
 pub const AUTHORITY_HEADS_MAX: usize = 8;
-/// The largest body, in bytes.
+/// The largest body, in bytes, as it travels and unpacked.
 pub const BODY_BYTES_MAX: usize = 1 << 19;
 
 const ID_DOMAIN: &str = "second-brain 2026 v1 event id";
@@ -208,11 +211,16 @@ pub struct Header {
     pub epoch: Epoch,
     /// The commitment to the content key, if the body is sealed.
     pub commitment: Option<Hash>,
+    /// How the body is written under its seal.
+    pub packing: Packing,
 }
 
 impl Canonical for Header {
     fn encode(&self, out: &mut Writer) {
-        out.u8(VERSION);
+        out.u8(match self.packing {
+            Packing::Plain => VERSION,
+            Packing::Deflate => VERSION_PACKED,
+        });
         self.kind.encode(out);
         self.author.encode(out);
         out.raw(&self.incarnation.0);
@@ -228,17 +236,20 @@ impl Canonical for Header {
         out.option(self.commitment.as_ref(), |out, hash| hash.encode(out));
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match input.u8("event version")? {
-            VERSION => {}
+        let found = input.u8("event version")?;
+        let kind = Kind::decode(input)?;
+        let packing = match found {
+            VERSION => Packing::Plain,
+            VERSION_PACKED if kind.is_sealed() => Packing::Deflate,
             found => {
                 return Err(DecodeError::Unknown {
                     what: "event version",
                     found,
                 });
             }
-        }
+        };
         let header = Self {
-            kind: Kind::decode(input)?,
+            kind,
             author: DeviceId::decode(input)?,
             incarnation: Incarnation(input.array("incarnation")?),
             person: PersonId::decode(input)?,
@@ -251,6 +262,7 @@ impl Canonical for Header {
             authority: input.list(AUTHORITY_HEADS_MAX, "authority heads")?,
             epoch: Epoch::decode(input)?,
             commitment: input.option("commitment", Hash::decode)?,
+            packing,
         };
         ascending(&header.parents, "parents")?;
         ascending(&header.authority, "authority heads")?;
@@ -268,7 +280,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Seals a body under a content key; sets the header's commitment.
+    /// Packs and seals a body under a content key; sets the header's commitment and packing.
     pub fn sealed(
         mut header: Header,
         body: &[u8],
@@ -276,14 +288,20 @@ impl Event {
         rng: &mut impl CryptoRng,
     ) -> Self {
         header.commitment = Some(key.commitment());
-        let body = key.seal(&header.to_bytes(), body, rng);
+        let packed = pack(body).filter(|_| body.len() <= BODY_BYTES_MAX);
+        header.packing = packed.as_ref().map_or(Packing::Plain, |_| Packing::Deflate);
+        let body = key.seal(&header.to_bytes(), packed.as_deref().unwrap_or(body), rng);
         Self { header, body }
     }
 
     /// Opens the body with the content key of its epoch.
     pub fn open(&self, key: &ContentKey) -> Result<Vec<u8>, OpenError> {
         let commitment = self.header.commitment.ok_or(OpenError::NotAuthentic)?;
-        key.open(&self.header.to_bytes(), &commitment, &self.body)
+        let body = key.open(&self.header.to_bytes(), &commitment, &self.body)?;
+        match self.header.packing {
+            Packing::Plain => Ok(body),
+            Packing::Deflate => Ok(unpack(&body, BODY_BYTES_MAX)?),
+        }
     }
 
     /// Signs the event with the device it names as author.
@@ -406,6 +424,7 @@ mod tests {
             authority: vec![],
             epoch: Epoch(0),
             commitment: None,
+            packing: Packing::Plain,
         };
         (
             Event::sealed(header, b"content", &key, rng).sign(&device),
@@ -421,6 +440,24 @@ mod tests {
         assert_eq!(read, event);
         assert!(read.signature_holds());
         assert_eq!(read.event().open(&key), Ok(b"content".to_vec()));
+    }
+
+    #[test]
+    fn a_long_body_is_packed_and_only_a_sealed_one_can_be() {
+        let (event, key, device) = root(4);
+        let body = b"the same words again and again, ".repeat(20);
+        let header = event.header().clone();
+        let packed = Event::sealed(header, &body, &key, &mut Entropy::new(4)).sign(&device);
+        assert!(
+            packed.bytes().len() < body.len(),
+            "packed before it was sealed"
+        );
+        let read = Signed::from_bytes(packed.bytes()).expect("reads");
+        assert_eq!(read.header().packing, Packing::Deflate);
+        assert_eq!(read.event().open(&key), Ok(body));
+        let mut bytes = packed.bytes().to_vec();
+        bytes[1] = Kind::Offer as u8;
+        assert!(Signed::from_bytes(&bytes).is_err());
     }
 
     #[test]

@@ -172,6 +172,7 @@ impl Waiting {
 mod tests {
     use super::*;
     use crdt::envelope::Epoch;
+    use crdt::envelope::pack::Packing;
     use crdt::event::{Feed, Header, Incarnation, Kind};
     use crdt::hash::Hash;
     use crdt::id::MemoryId;
@@ -197,6 +198,7 @@ mod tests {
             authority: Vec::new(),
             epoch: Epoch(0),
             commitment: Some(Hash([1; 32])),
+            packing: Packing::Plain,
         };
         let body = vec![0; bytes];
         Event { header, body }.sign(&device)

@@ -213,6 +213,7 @@ fn widen(cuts: &mut Cuts, cut: &FeedCut) {
 mod tests {
     use super::*;
     use crate::envelope::Epoch;
+    use crate::envelope::pack::Packing;
     use crate::event::Kind;
     use crate::identity::{DeviceKey, PersonKey};
 
@@ -234,6 +235,7 @@ mod tests {
             authority: Vec::new(),
             epoch: Epoch(0),
             commitment: None,
+            packing: Packing::Plain,
         }
     }
     fn cut(number: u64) -> FeedCut {

@@ -6,6 +6,7 @@ use crate::kv::Scan;
 use crate::layout::{self, number_of, ordered};
 use crate::store::StoreError;
 use crdt::codec::{Canonical as _, Writer};
+use crdt::envelope::pack::Packing;
 use crdt::envelope::{ContentKey, Epoch};
 use crdt::event::admit::{Holdings, Refusal, Verified};
 use crdt::event::{Event, Feed, Header, Incarnation, Kind, Signed};
@@ -103,6 +104,7 @@ impl Tx<'_> {
             authority: self.known_consent(draft.feed, draft.owner),
             epoch: draft.epoch,
             commitment: None,
+            packing: Packing::Plain,
         })
     }
 

@@ -5,9 +5,10 @@ use super::memory::full;
 use super::persons::{certified, device, person};
 use super::{Subject, Target, target};
 use crdt::codec::{Canonical, Writer};
+use crdt::envelope::pack::{Packing, pack, unpack};
 use crdt::envelope::{ContentKey, Epoch};
 use crdt::event::admit::{Holdings, admit};
-use crdt::event::{Event, Feed, Header, Incarnation, Kind, Signed};
+use crdt::event::{BODY_BYTES_MAX, Event, Feed, Header, Incarnation, Kind, Signed};
 use crdt::grant::authority::Authority;
 use crdt::hash::Hash;
 use crdt::id::{DeviceId, EventId, GrantId, MemoryId, PersonId};
@@ -17,7 +18,8 @@ use crdt::time::Hybrid;
 use std::collections::BTreeSet;
 
 /// The targets.
-pub(super) const TARGETS: [Target; 3] = [
+pub(super) const TARGETS: [Target; 4] = [
+    target("packed body of an event", packed),
     target("event, signed anew", signed_anew),
     target("event", event),
     target("header of an event", header),
@@ -42,6 +44,7 @@ fn header_of(kind: Kind, feed: Feed) -> Header {
         authority: Vec::new(),
         epoch: Epoch(0),
         commitment: None,
+        packing: Packing::Plain,
     }
 }
 
@@ -126,6 +129,20 @@ fn header() -> Subject {
     let headers: Vec<Header> = events().into_iter().map(|event| event.header).collect();
     Subject::canonical(&headers, |header: Header| {
         std::hint::black_box(header.feed.name());
+    })
+}
+
+/// Mutants of what lies under the seal of a memory's event.
+fn packed() -> Subject {
+    let contents = [full().to_bytes(), vec![b'a'; 1 << 18], signed().concat()];
+    let packed = contents.iter().filter_map(|content| pack(content));
+    Subject::new(packed.collect(), |bytes| {
+        let unpacked = unpack(bytes, BODY_BYTES_MAX);
+        assert!(
+            unpacked.as_ref().map_or(0, Vec::len) <= BODY_BYTES_MAX,
+            "more than a body may hold"
+        );
+        unpacked.is_ok()
     })
 }
 

@@ -350,6 +350,7 @@ fn what_a_retired_device_writes_later_is_refused_and_what_it_wrote_before_stays(
         authority: Vec::new(),
         epoch: crdt::envelope::Epoch(0),
         commitment: Some(crdt::hash::Hash([1; 32])),
+        packing: crdt::envelope::pack::Packing::Plain,
     };
     let body = vec![0; 64];
     let forged = Event {

@@ -17,6 +17,7 @@ pub(crate) use forger::Forger;
 
 use crate::node::Node;
 use chunk::{Chunk, wrap};
+use crdt::envelope::pack::pack;
 use crdt::event::{Event, Feed, Header, Kind, Signed};
 use crdt::hash::Hash;
 use crdt::id::{EventId, MemoryId};
@@ -157,6 +158,14 @@ fn on_bytes() -> Vec<(&'static str, &'static str, Craft)> {
             let (header, mut body) = (event.header().clone(), event.event().body.clone());
             body[30] ^= 1;
             bytes_of(&forger.plain(header, body))
+        }),
+        ("a packed bomb", "unreadable", |forger| {
+            let bomb = pack(&vec![0; 64 << 20]).expect("zeros get smaller");
+            bytes_of(&forger.packed(forger.header(), &bomb))
+        }),
+        ("half a packed body", "unreadable", |forger| {
+            let packed = pack(&[b'a'; 500]).expect("it gets smaller");
+            bytes_of(&forger.packed(forger.header(), &packed[..packed.len() / 2]))
         }),
     ]
 }

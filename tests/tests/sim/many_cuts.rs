@@ -2,6 +2,7 @@
 
 use crate::node::Node;
 use crdt::envelope::Epoch;
+use crdt::envelope::pack::Packing;
 use crdt::event::body::CUTS_MAX;
 use crdt::event::{Event, Feed, Header, Incarnation, Kind, Signed};
 use crdt::grant::Access;
@@ -27,6 +28,7 @@ fn change(by: &Node, owner: &Node, memory: MemoryId, after: Option<EventId>) -> 
         authority: Vec::new(),
         epoch: Epoch(0),
         commitment: Some(Hash([1; 32])),
+        packing: Packing::Plain,
     };
     let body = vec![0; 64];
     Event { header, body }.sign(&by.device())

@@ -3,6 +3,7 @@
 use crate::driver::frames;
 use crate::node::{Node, Reference};
 use crdt::envelope::Epoch;
+use crdt::envelope::pack::Packing;
 use crdt::event::{Event, Feed, Header, Incarnation, Kind};
 use crdt::grant::Access;
 use crdt::hash::Hash;
@@ -200,6 +201,7 @@ fn intrusion(by: &Node, owner: &Node, memory: MemoryId, epoch: Epoch) -> Vec<u8>
         authority: Vec::new(),
         epoch,
         commitment: Some(Hash([1; 32])),
+        packing: Packing::Plain,
     };
     let body = vec![0; 64];
     Event { header, body }.sign(&by.device()).bytes().to_vec()

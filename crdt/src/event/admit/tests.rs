@@ -3,6 +3,7 @@
 use super::*;
 use crate::codec::Writer;
 use crate::envelope::Epoch;
+use crate::envelope::pack::Packing;
 use crate::event::body::approval::Subject;
 use crate::event::body::own::FeedCut;
 use crate::event::body::{Cut, Membership};
@@ -46,6 +47,7 @@ impl Someone {
             authority: Vec::new(),
             epoch: Epoch(0),
             commitment: kind.is_sealed().then_some(Hash([3; 32])),
+            packing: Packing::Plain,
         }
     }
     pub(in crate::event) fn sign(&self, header: Header, body: Vec<u8>) -> Signed<Event> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::envelope::Epoch;
+use crate::envelope::pack::Packing;
 use crate::hash::Hash;
 use crate::id::MemoryId;
 use crate::identity::DeviceKey;
@@ -35,6 +36,7 @@ fn event(
         authority: Vec::new(),
         epoch: Epoch(0),
         commitment: Some(Hash([3; 32])),
+        packing: Packing::Plain,
     };
     let body = vec![salt];
     Event { header, body }.sign(&key)

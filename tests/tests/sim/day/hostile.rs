@@ -322,6 +322,7 @@ impl Day {
             previous: (!is_root).then(|| last.id()),
             parents: vec![last.id()],
             commitment: None,
+            packing: crdt::envelope::pack::Packing::Plain,
             ..last.header().clone()
         };
         let body = Vec::new();
@@ -355,6 +356,7 @@ impl Day {
             authority: Vec::new(),
             epoch: crdt::envelope::Epoch(0),
             commitment: None,
+            packing: crdt::envelope::pack::Packing::Plain,
         };
         let body = Answer { grant }.to_bytes();
         Event { header, body }.sign(&forger.device())

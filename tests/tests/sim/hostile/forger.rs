@@ -5,6 +5,7 @@
 
 use crate::node::Node;
 use crdt::codec::Canonical as _;
+use crdt::envelope::pack::Packing;
 use crdt::envelope::{ContentKey, Epoch};
 use crdt::event::{Event, Feed, Header, Incarnation, Kind, Signed};
 use crdt::id::{DeviceId, EventId, MemoryId, PersonId};
@@ -139,6 +140,7 @@ impl<'a> Forger<'a> {
             authority: Vec::new(),
             epoch: self.epoch,
             commitment: None,
+            packing: Packing::Plain,
         }
     }
 
@@ -164,6 +166,14 @@ impl<'a> Forger<'a> {
     pub(crate) fn sealed(&self, header: Header, body: &[u8]) -> Signed<Event> {
         let rng = &mut Entropy::new(u64::from(self.incarnation.0[0]));
         Event::sealed(header, body, self.key(), rng).sign(&self.node.device())
+    }
+    /// Seals what claims to be a packed body.
+    pub(crate) fn packed(&self, mut header: Header, packed: &[u8]) -> Signed<Event> {
+        let rng = &mut Entropy::new(u64::from(self.incarnation.0[0]));
+        header.commitment = Some(self.key().commitment());
+        header.packing = Packing::Deflate;
+        let body = self.key().seal(&header.to_bytes(), packed, rng);
+        self.plain(header, body)
     }
     /// Signs an event whose body is not sealed.
     pub(crate) fn plain(&self, header: Header, body: Vec<u8>) -> Signed<Event> {

@@ -3,6 +3,7 @@
 use super::{Grantee, Memory, Number, State};
 use crdt::codec::Canonical as _;
 use crdt::envelope::Epoch;
+use crdt::envelope::pack::Packing;
 use crdt::event::admit::{Holdings, Refusal, Verified, admit};
 use crdt::event::body::{Answer, Cut, Offer, Revocation, Vouch};
 use crdt::event::{Event, Feed, Header, Incarnation, Kind, Signed};
@@ -172,6 +173,7 @@ impl Book {
                 _ => Epoch(0),
             },
             commitment: is_content.then_some(Hash([7; 32])),
+            packing: Packing::Plain,
         };
         let body = self.body(&word);
         let signed = Event { header, body }.sign(&self.persons[who].device);

@@ -218,6 +218,7 @@ fn forgery(forger: &Node, owner: &Node, facts: &Facts) -> Option<Signed<Event>> 
         previous: Some(last.id()),
         parents: vec![last.id()],
         commitment: None,
+        packing: crdt::envelope::pack::Packing::Plain,
         ..last.header().clone()
     };
     let body = Vec::new();
