@@ -192,10 +192,9 @@ impl Session {
             (_, message) if witness::is_about_ledgers(&message) => self.handle_witness(message),
             (Phase::Syncing(_), message) => self.handle_syncing(message),
             (Phase::Consenting(_), Control::Proof { summary, .. }) => {
-                // The peer is a step ahead; what it said is compared when we get there.
-                self.status.theirs = Some(summary);
-                Vec::new()
+                self.handle_proof(summary, false)
             }
+            (Phase::Consenting(_), Control::ProofIs(digest)) => self.handle_proof_is(digest),
             (..) => self.violation("a message that does not belong in this phase"),
         }
     }

@@ -3,6 +3,7 @@
 //! Kept in memory by the driver, for devices that are welcome. Nothing here is trusted more than
 //! it was when it was said in full; it is only not said again.
 
+use crate::view::Summary;
 use crate::wire::brief::Digest;
 use crate::wire::control::Hello;
 use crdt::ledger::Checkpoint;
@@ -16,13 +17,26 @@ pub struct Acquaintance {
     pub(super) mine: Digest,
     /// The checkpoint of this side's ledger that the other side last showed.
     pub(super) witnessed: Option<Box<Checkpoint>>,
-    /// The time of the newest item when both sides were last equal.
-    pub(super) equal: Option<u64>,
+    /// How the view stood when both sides were last equal.
+    pub(super) equal: Option<Equal>,
+}
+
+/// A view that both sides proved to be equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Equal {
+    pub(super) summary: Summary,
+    /// The time of its newest item.
+    pub(super) newest: u64,
 }
 
 impl Acquaintance {
-    /// Returns the other side's greeting if this digest is its name.
-    pub(super) fn greeting(&self, named: Digest) -> Option<&Hello> {
-        Some(&self.theirs).filter(|hello| Digest::of_hello(hello) == named)
+    /// Returns the other side's greeting if this digest names it together with one's own.
+    pub(super) fn greeting(&self, mine: &Hello, named: Digest) -> Option<&Hello> {
+        Some(&self.theirs).filter(|theirs| Digest::of_greetings(theirs, mine) == named)
+    }
+    /// Returns how the view stood when both sides were last equal, if this digest is its name.
+    pub(super) fn equal(&self, named: Digest) -> Option<Summary> {
+        let summary = self.equal?.summary;
+        Some(summary).filter(|summary| Digest::of_view(summary) == named)
     }
 }

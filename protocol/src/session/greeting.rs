@@ -35,7 +35,7 @@ pub enum Admission {
 pub(super) struct Greeting {
     /// The peer's greeting, while the driver decides about it.
     heard: Option<Box<Hello>>,
-    /// Whether the peer knows this side's greeting already.
+    /// Whether the peer greeted by a digest, and so knows this side's greeting already.
     peer_knows: bool,
     /// Whether the initiator greeted in full, or was asked to: once is enough.
     is_full: bool,
@@ -61,11 +61,8 @@ impl Session {
         });
         if let Some(known) = met {
             return Control::Again(Again {
-                version_min: self.hello.version_min,
-                version_max: self.hello.version_max,
                 nonce: self.hello.nonce,
-                mine,
-                yours: Digest::of_hello(&known.theirs),
+                both: Digest::of_greetings(&self.hello, &known.theirs),
             });
         }
         if let Phase::Greeting(greeting) = &mut self.phase {
@@ -110,16 +107,14 @@ impl Session {
     /// The peer greeted by digests.
     fn handle_again(&mut self, again: Again) -> Vec<Effect> {
         let known = self.known.as_ref();
-        let greeting = known.and_then(|known| known.greeting(again.mine)).cloned();
-        let is_known_there = again.yours == Digest::of_hello(&self.hello);
+        let greeting = known.and_then(|known| known.greeting(&self.hello, again.both));
+        let greeting = greeting.cloned();
         let Phase::Greeting(phase) = &mut self.phase else {
             return Vec::new();
         };
-        phase.peer_knows = is_known_there;
+        phase.peer_knows = greeting.is_some();
         match greeting {
             Some(hello) => self.handle_hello(Box::new(Hello {
-                version_min: again.version_min,
-                version_max: again.version_max,
                 nonce: again.nonce,
                 ..hello
             })),

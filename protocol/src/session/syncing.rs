@@ -3,13 +3,14 @@
 //! The initiator leads the reconciliation: it learns both differences, offers what the peer
 //! lacks and asks for what itself lacks. While live, both sides offer what is new as it appears.
 
+use super::acquaintance::Equal;
 use super::reconciling::{Misfit, Opening, Reconciling};
 use super::transfer::Transfer;
 use super::{Effect, Phase, Role, Session, Timer};
 use crate::limits::{FRUITLESS_RUNS_MAX, RETRY_MS};
 use crate::reconcile::{Blinded, ReconcileError, Run};
 use crate::view::{Change, Item, Summary};
-use crate::wire::brief::Topic;
+use crate::wire::brief::{Digest, Topic};
 use crate::wire::content::Content;
 use crate::wire::control::{Control, FeedTip, RefusedEvent};
 
@@ -23,6 +24,8 @@ pub(super) struct Syncing {
     pub(super) their_frontier: Vec<FeedTip>,
     /// Whether the first view has arrived.
     has_view: bool,
+    /// Whether the peer was told how the view stands by a digest only, and may ask.
+    is_named: bool,
     reconciling: Reconciling,
     transfer: Transfer,
     /// Reconciliations in a row that brought nothing.
@@ -35,6 +38,7 @@ impl Syncing {
         Self {
             their_frontier,
             has_view: false,
+            is_named: false,
             reconciling: Reconciling::default(),
             transfer: Transfer::default(),
             fruitless: 0,
@@ -78,11 +82,7 @@ impl Session {
         };
         if !std::mem::replace(&mut syncing.has_view, true) {
             // The peer says how it stands when it gets here, or has said so already.
-            let wants_answer = false;
-            let mut effects = vec![Effect::Send(Control::Proof {
-                summary,
-                wants_answer,
-            })];
+            let mut effects = vec![Effect::Send(self.announce())];
             effects.extend(self.compare());
             return effects;
         }
@@ -104,6 +104,31 @@ impl Session {
         self.pump()
     }
 
+    /// Says how the view stands: by a digest, if it is as it was when both sides were last equal.
+    fn announce(&mut self) -> Control {
+        let (summary, is_brief) = (self.view, self.is_brief());
+        let equal = self.known.as_ref().and_then(|known| known.equal);
+        let is_known = is_brief && equal.is_some_and(|equal| equal.summary == summary);
+        if let Some(syncing) = self.syncing().filter(|_| is_known) {
+            syncing.is_named = true;
+            return Control::ProofIs(Digest::of_view(&summary));
+        }
+        Control::Proof {
+            summary,
+            wants_answer: false,
+        }
+    }
+
+    /// The peer named how its view stands; one that is not known is asked for.
+    pub(super) fn handle_proof_is(&mut self, digest: Digest) -> Vec<Effect> {
+        let known = self.known.as_ref().filter(|_| self.is_brief());
+        match known.and_then(|known| known.equal(digest)) {
+            Some(summary) => self.handle_proof(summary, false),
+            None if self.is_brief() => vec![Effect::Send(Control::Tell(Topic::Proof))],
+            None => self.violation("a view was named to who does not understand it"),
+        }
+    }
+
     pub(super) fn handle_syncing(&mut self, message: Control) -> Vec<Effect> {
         match message {
             Control::Proof {
@@ -114,6 +139,18 @@ impl Session {
             Control::Recent(recent) if self.role == Role::Responder => {
                 let since = Some(recent.since);
                 self.prepare_run(Opening::Recent(recent), since)
+            }
+            Control::ProofIs(digest) => self.handle_proof_is(digest),
+            Control::Tell(Topic::Proof) => {
+                let summary = self.view;
+                let is_named = self.syncing().map(|s| std::mem::take(&mut s.is_named));
+                if is_named != Some(true) {
+                    return self.violation("a view was asked for that was never named");
+                }
+                vec![Effect::Send(Control::Proof {
+                    summary,
+                    wants_answer: false,
+                })]
             }
             Control::Tell(Topic::Whole) if self.role == Role::Initiator => {
                 if let Some(known) = &mut self.known {
@@ -128,8 +165,12 @@ impl Session {
         }
     }
 
-    fn handle_proof(&mut self, summary: Summary, wants_answer: bool) -> Vec<Effect> {
+    pub(super) fn handle_proof(&mut self, summary: Summary, wants_answer: bool) -> Vec<Effect> {
         self.status.theirs = Some(summary);
+        if matches!(self.phase, Phase::Consenting(_)) {
+            // The peer is a step ahead; what it said is compared when we get there.
+            return Vec::new();
+        }
         self.status.proofs += 1;
         let (mine, role) = (self.view, self.role);
         let Some(syncing) = self.syncing().filter(|syncing| syncing.has_view) else {
@@ -162,7 +203,8 @@ impl Session {
             syncing.reconciling.settle();
             syncing.transfer.begin_anew();
             if let Some(known) = &mut self.known {
-                known.equal = Some(newest);
+                let summary = mine;
+                known.equal = Some(Equal { summary, newest });
             }
             return Vec::new();
         }
@@ -173,8 +215,8 @@ impl Session {
             return Vec::new();
         }
         let known = self.known.as_ref().filter(|_| self.is_brief());
-        let since = known.and_then(|known| known.equal);
-        let since = since.map(|newest| newest.saturating_add(1));
+        let equal = known.and_then(|known| known.equal);
+        let since = equal.map(|equal| equal.newest.saturating_add(1));
         self.prepare_run(Opening::Mine(since), since)
     }
 

@@ -6,6 +6,7 @@
 
 use super::control::{FeedTip, Hello};
 use crate::limits::RECONCILE_BYTES_MAX;
+use crate::view::Summary;
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::hash::Hash;
 use crdt::ledger::Checkpoint;
@@ -24,12 +25,18 @@ impl Digest {
     }
     /// Names a greeting: all of it but what is drawn anew for each session.
     pub fn of_hello(hello: &Hello) -> Self {
-        let lasting = Hello {
-            nonce: [0; 16],
-            ticket: None,
-            ..hello.clone()
-        };
-        Self::of("second-brain 2026 v2 hello", &lasting.to_bytes())
+        Self::of("second-brain 2026 v2 hello", &lasting(hello).to_bytes())
+    }
+    /// Names the greetings of both sides, as the speaker knows them.
+    pub fn of_greetings(mine: &Hello, yours: &Hello) -> Self {
+        let mut out = Writer::default();
+        lasting(mine).encode(&mut out);
+        lasting(yours).encode(&mut out);
+        Self::of("second-brain 2026 v3 greetings", &out.into_bytes())
+    }
+    /// Names a view.
+    pub fn of_view(summary: &Summary) -> Self {
+        Self::of("second-brain 2026 v3 view", &summary.to_bytes())
     }
     /// Names how far consent events are known.
     pub fn of_frontier(tips: &[FeedTip]) -> Self {
@@ -46,19 +53,21 @@ impl Digest {
     }
 }
 
+fn lasting(hello: &Hello) -> Hello {
+    Hello {
+        nonce: [0; 16],
+        ticket: None,
+        ..hello.clone()
+    }
+}
+
 /// Greets a peer that knows the greeting from an earlier session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Again {
-    /// The oldest session version the sender understands.
-    pub version_min: u16,
-    /// The newest session version the sender understands.
-    pub version_max: u16,
     /// The sender's half of the session's salt.
     pub nonce: [u8; 16],
-    /// The sender's greeting, as it would be in full.
-    pub mine: Digest,
-    /// The receiver's greeting, as the sender knows it.
-    pub yours: Digest,
+    /// The sender's greeting, as it would be in full, and the receiver's, as the sender knows it.
+    pub both: Digest,
 }
 
 /// What was said by its digest and is asked for in full.
@@ -70,6 +79,8 @@ pub enum Topic {
     Held = 1,
     /// The view, in a reconciliation that began with what is new in it.
     Whole = 2,
+    /// How the view stands.
+    Proof = 3,
 }
 
 /// Begins a reconciliation over what is new, where both sides were equal once.
@@ -94,19 +105,13 @@ impl Canonical for Digest {
 
 impl Canonical for Again {
     fn encode(&self, out: &mut Writer) {
-        super::control::write_versions(out, (self.version_min, self.version_max));
         out.raw(&self.nonce);
-        self.mine.encode(out);
-        self.yours.encode(out);
+        self.both.encode(out);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (version_min, version_max) = super::control::read_versions(input)?;
         Ok(Self {
-            version_min,
-            version_max,
             nonce: input.array("nonce")?,
-            mine: Digest::decode(input)?,
-            yours: Digest::decode(input)?,
+            both: Digest::decode(input)?,
         })
     }
 }
@@ -137,6 +142,7 @@ impl Canonical for Topic {
             0 => Ok(Self::Hello),
             1 => Ok(Self::Held),
             2 => Ok(Self::Whole),
+            3 => Ok(Self::Proof),
             found => Err(DecodeError::Unknown {
                 what: "topic",
                 found,

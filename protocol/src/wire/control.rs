@@ -140,6 +140,8 @@ pub enum Control {
     EchoIs(Digest),
     /// The initiator starts a new run over what is new since both sides were equal.
     Recent(Recent),
+    /// Tells by a digest how the view stands: as it did when both sides were last equal.
+    ProofIs(Digest),
 }
 
 /// What a machine gets that becomes one of a person's devices.
@@ -152,11 +154,11 @@ pub struct Enrolled {
 }
 
 /// Writes the oldest and the newest session version that is understood.
-pub(super) fn write_versions(out: &mut Writer, (oldest, newest): (u16, u16)) {
+fn write_versions(out: &mut Writer, (oldest, newest): (u16, u16)) {
     out.u32(u32::from(oldest) << 16 | u32::from(newest));
 }
 
-pub(super) fn read_versions(input: &mut Reader<'_>) -> Result<(u16, u16), DecodeError> {
+fn read_versions(input: &mut Reader<'_>) -> Result<(u16, u16), DecodeError> {
     let [max_low, max_high, min_low, min_high] = input.array("versions")?;
     let oldest = u16::from_le_bytes([min_low, min_high]);
     let newest = u16::from_le_bytes([max_low, max_high]);
@@ -310,11 +312,7 @@ impl Canonical for Control {
                 out.u8(13);
                 enrolled.encode(out);
             }
-            Self::Again(_)
-            | Self::Tell(_)
-            | Self::FrontierIs(_)
-            | Self::EchoIs(_)
-            | Self::Recent(_) => self.encode_brief(out),
+            brief => brief.encode_brief(out),
         }
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -396,6 +394,10 @@ impl Control {
                 out.u8(18);
                 recent.encode(out);
             }
+            Self::ProofIs(digest) => {
+                out.u8(19);
+                digest.encode(out);
+            }
             _ => {}
         }
     }
@@ -406,6 +408,7 @@ impl Control {
             16 => Self::FrontierIs(Digest::decode(input)?),
             17 => Self::EchoIs(Digest::decode(input)?),
             18 => Self::Recent(Recent::decode(input)?),
+            19 => Self::ProofIs(Digest::decode(input)?),
             found => {
                 return Err(DecodeError::Unknown {
                     what: "message",

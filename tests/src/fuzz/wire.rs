@@ -104,15 +104,14 @@ fn messages() -> Vec<Control> {
             host: certified(2),
         })),
         Control::Again(Again {
-            version_min: VERSION_MIN,
-            version_max: VERSION_MAX,
             nonce: [4; 16],
-            mine: Digest::of_hello(&hello(2)),
-            yours: Digest::of_hello(&hello(1)),
+            both: Digest::of_greetings(&hello(2), &hello(1)),
         }),
         Control::Tell(Topic::Hello),
         Control::Tell(Topic::Held),
         Control::Tell(Topic::Whole),
+        Control::Tell(Topic::Proof),
+        Control::ProofIs(Digest::of_view(&view(40).summary())),
         Control::FrontierIs(Digest::of_frontier(&[tip(1)])),
         Control::EchoIs(Digest::of_held(None)),
         Control::Recent(Recent {

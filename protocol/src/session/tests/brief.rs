@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::limits::CHECKPOINT_FRESH_MS;
-use crate::wire::brief::{Again, Digest};
+use crate::wire::brief::{Again, Digest, Topic};
 use crate::wire::control_frame;
 
 /// Delivers everything and counts the bytes of the frames each side sent.
@@ -71,7 +71,7 @@ fn who_met_before_and_has_nothing_new_says_little() {
     assert_in_sync(&sides[0], &sides[1]);
     let (sides, again) = meet_again(sides);
     assert_in_sync(&sides[0], &sides[1]);
-    assert!(again.iter().all(|bytes| *bytes <= 200), "{again:?}");
+    assert!(again.iter().sum::<usize>() <= 200, "{again:?}");
     assert!(first.iter().all(|bytes| *bytes > 1_000), "{first:?}");
     // And what each remembers is still good for the next time.
     let (sides, third) = meet_again(sides);
@@ -97,6 +97,30 @@ fn whoever_forgot_asks_and_is_told() {
 }
 
 #[test]
+fn whoever_does_not_remember_the_view_asks_how_it_stands() {
+    for forgetful in [0, 1] {
+        let (sides, _) = meet([None, None], 10);
+        let mut known = learnt(&sides);
+        if let Some(known) = &mut known[forgetful] {
+            known.equal = None;
+        }
+        let (sides, bytes) = meet(known.clone(), 10);
+        assert_in_sync(&sides[0], &sides[1]);
+        let (sides, less) = meet(learnt(&sides), 10);
+        assert_in_sync(&sides[0], &sides[1]);
+        assert!(bytes[1 - forgetful] > less[1 - forgetful], "it was told");
+    }
+}
+
+#[test]
+fn who_named_no_view_is_asked_for_none() {
+    let (sides, _) = meet([None, None], 10);
+    let [mut one, _] = sides;
+    one.handle(Input::Message(Control::Tell(Topic::Proof)));
+    assert!(matches!(one.closed, Some((_, true))));
+}
+
+#[test]
 fn a_greeting_that_changed_is_said_in_full() {
     let (sides, _) = meet([None, None], 10);
     let [mine, theirs] = learnt(&sides);
@@ -117,13 +141,10 @@ fn a_greeting_that_changed_is_said_in_full() {
 
 #[test]
 fn a_digest_of_nothing_known_draws_the_same_words_from_everyone() {
-    let again = |mine| {
+    let again = |both| {
         Input::Message(Control::Again(Again {
-            version_min: VERSION_MIN,
-            version_max: VERSION_MAX,
             nonce: [1; 16],
-            mine,
-            yours: Digest([3; 16]),
+            both,
         }))
     };
     let (sides, _) = meet([None, None], 10);
@@ -193,6 +214,7 @@ fn who_understands_no_digests_is_never_sent_one() {
                         | Control::Tell(_)
                         | Control::FrontierIs(_)
                         | Control::EchoIs(_)
+                        | Control::ProofIs(_)
                 )
             )
         };
