@@ -2,7 +2,8 @@
 //!
 //! They wait in memory, not in rows: a peer that sends nothing but orphans costs no disk, and
 //! after a restart reconciliation asks for them again, because they are in no view of this node.
-//! Changes of frozen authors wait here too: they count only if somebody built on them.
+//! Changes of frozen authors wait here too: they count only if somebody built on them. So does half
+//! of the proof of a fork, by someone who may not write any more, until the other half comes.
 //!
 //! Invariant: what waits is bounded in number, bytes and time, for each peer and in all; a peer
 //! that fills its share pushes out its own events only.
@@ -28,7 +29,8 @@ struct Entry {
     event: Arc<Signed<Event>>,
     from: PersonId,
     since: Timestamp,
-    /// The event without which it cannot be admitted; none if its author is frozen.
+    /// The event without which it cannot be admitted; none if its author is frozen, or if it is
+    /// half of a proof.
     need: Option<EventId>,
 }
 
@@ -139,6 +141,25 @@ impl Waiting {
     pub(crate) fn idle(&self, event: EventId) -> Option<&Signed<Event>> {
         let entry = self.entries.get(&event)?;
         entry.need.is_none().then_some(&*entry.event)
+    }
+
+    /// Returns a change from the same peer that waits and has the same place in its feed: both are
+    /// the proof of a fork.
+    pub(crate) fn other_half(
+        &self,
+        half: &Signed<Event>,
+        from: PersonId,
+    ) -> Option<&Signed<Event>> {
+        let place = |event: &Signed<Event>| {
+            let header = event.header();
+            let writer = (header.author, header.incarnation);
+            (writer, event.feed(), header.number)
+        };
+        let halves = self.entries.values();
+        let halves = halves.filter(|entry| entry.from == from && entry.need.is_none());
+        halves
+            .map(|entry| &*entry.event)
+            .find(|other| other.id() != half.id() && place(other) == place(half))
     }
 
     /// Takes an event out.

@@ -212,6 +212,26 @@ pub fn admit_forked(event: Signed<Event>, held: &dyn Holdings) -> Result<Verifie
     Ok(Verified(event))
 }
 
+/// Checks one half of the proof of a fork that the memory's owner shows: everything but the place,
+/// and without asking whether its author may write there any more. It counts only if an owner's cut
+/// names it, so nobody gains by it.
+pub fn admit_proof(event: Signed<Event>, held: &dyn Holdings) -> Result<Verified<Event>, Refusal> {
+    let header = event.header();
+    check_author(&event, held.authority())?;
+    if !event.signature_holds() {
+        return Err(Refusal::BadSignature);
+    }
+    check_shape(header)?;
+    let Feed::Memory(memory) = header.feed else {
+        return Err(Refusal::NotPermitted("only a change is half of a proof"));
+    };
+    match held.owner_of(memory) {
+        Some(owner) if header.kind == Kind::Change && header.owner == owner => Ok(Verified(event)),
+        Some(_) => Err(Refusal::WrongOwner),
+        None => Err(Refusal::UnknownMemory(memory)),
+    }
+}
+
 pub(super) fn check_author(event: &Signed<Event>, authority: &Authority) -> Result<(), Refusal> {
     let header = event.header();
     if header.kind == Kind::Device {

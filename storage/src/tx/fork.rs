@@ -12,12 +12,13 @@
 use super::Tx;
 use super::append::AppendError;
 use super::project::{Known, Prepared, Projected, add_event, describe, next_heads};
+use super::take::Taken;
 use crate::fork::Forked;
 use crate::layout;
 use crate::records::Facts;
 use crate::store::StoreError;
 use crdt::codec::Canonical as _;
-use crdt::event::admit::{Holdings, Refusal, Verified, admit, admit_forked};
+use crdt::event::admit::{Holdings, Refusal, Verified, admit, admit_forked, admit_proof};
 use crdt::event::adopt::ADOPTED_MAX;
 use crdt::event::fork::{Counting, counting, in_order};
 use crdt::event::{Event, Feed, Header, Incarnation, Kind, Signed};
@@ -349,6 +350,84 @@ impl Tx<'_> {
             self.stage_beside(memory, one?, None)?;
         }
         Ok(true)
+    }
+
+    /// Takes in what the owner shows of a writer who forked and may not write any more: the two
+    /// events of the proof, and what follows them. Half of a proof waits for the other half.
+    ///
+    /// The memory's view holds them at whoever got them before the writer lost access, so they
+    /// have to reach everyone. Only the owner is believed: anybody else could fill a log with the
+    /// forks of a writer without a grant.
+    pub(super) fn take_proof(
+        &mut self,
+        peer: PersonId,
+        event: &Signed<Event>,
+        taken: &mut Taken,
+    ) -> Result<(), StoreError> {
+        let (header, feed) = (event.header(), event.feed());
+        let Feed::Memory(memory) = feed else {
+            return Ok(());
+        };
+        let is_shown = Some(peer) == self.owner_of(memory) || peer == self.state.me;
+        let proof = admit_proof(event.clone(), self);
+        self.check_failure()?;
+        let (true, Ok(half)) = (is_shown, proof) else {
+            return Ok(());
+        };
+        let (author, writer) = (&header.author, header.incarnation);
+        let is_taken = self
+            .feed_event(author, writer, feed, header.number)
+            .is_some();
+        let next = self.feed_tip(author, writer, feed);
+        let next = next.map_or(0, |(number, _)| number + 1);
+        let is_frozen = self.frozen(author, writer, feed).is_some();
+        self.check_failure()?;
+        let mut halves = Vec::new();
+        if is_taken || (is_frozen && header.number == next) {
+            halves.push(half);
+        } else if header.number == next {
+            if let Some(other) = self.state.waiting.other_half(event, peer).cloned() {
+                let other = admit_proof(other, self);
+                self.check_failure()?;
+                halves.extend(other);
+                halves.push(half);
+            } else {
+                self.save_waiting();
+                let waits = self.state.waiting.keep(event, peer, None, self.now);
+                taken.waiting += u32::from(waits);
+            }
+        }
+        for half in halves {
+            self.save_waiting();
+            self.state.waiting.take(half.id());
+            self.stage_proof(memory, &half)?;
+            taken.note_stored(half.id());
+            taken.memories.insert(memory);
+        }
+        Ok(())
+    }
+
+    /// Keeps an event of a memory that forks by it; what counts is found out with the commit.
+    fn stage_proof(&mut self, memory: MemoryId, half: &Verified<Event>) -> Result<(), StoreError> {
+        let header = half.header();
+        let place = self.feed_event(
+            &header.author,
+            header.incarnation,
+            header.feed,
+            header.number,
+        );
+        self.check_failure()?;
+        let Some(facts) = self.state.memories.get(&memory).cloned() else {
+            return Ok(());
+        };
+        let known = self.state.forks.get(&memory).map_or_else(
+            || facts.events.iter().map(|(_, id)| *id).collect(),
+            |known| known.events.clone(),
+        );
+        self.put_event(half, place.is_none());
+        self.put_fork(&facts, known, half.id());
+        self.unsettled.insert(memory);
+        Ok(())
     }
 
     /// This device forked its own feed: it was restored from a backup, and goes on as another

@@ -27,6 +27,9 @@ impl Tx<'_> {
             taken.late += 1;
             return Ok(());
         }
+        if let AppendError::Refused(Refusal::NotPermitted(_) | Refusal::BeyondCut) = error {
+            return self.take_proof(peer, event, taken);
+        }
         let need = match error {
             AppendError::Refused(Refusal::MissingPrevious) => event.header().previous,
             AppendError::Refused(Refusal::MissingParent(parent)) => Some(*parent),

@@ -51,7 +51,7 @@ pub(crate) fn join(host: &Node, seed: u8) -> Node {
 }
 
 /// Hands on the consent events that the other side lacks.
-fn tell(from: &Node, to: &Node) -> Taken {
+pub(crate) fn tell(from: &Node, to: &Node) -> Taken {
     let known = to.store().consent_frontier(from.person());
     let events = from.store().consent_beyond(to.person(), &known);
     let events = events.expect("consent reads");

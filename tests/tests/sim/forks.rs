@@ -1,13 +1,13 @@
 //! Two different events with one place: whichever comes first, everyone ends with the same, the
 //! author is frozen, and nobody else loses anything. And a restored backup does not fork.
 
-use crate::devices::{exchange, join, later, persons, share, sync, take};
+use crate::devices::{exchange, join, later, persons, share, sync, take, tell};
 use crate::hostile::Forger;
 use crate::node::Node;
 use crate::wired::{self, NOW, insert, title};
 use crdt::event::{Event, Signed};
 use crdt::grant::Access;
-use crdt::id::MemoryId;
+use crdt::id::{GrantId, MemoryId};
 use crdt::testing::Entropy;
 use protocol::wire::content::Content;
 use std::collections::BTreeSet;
@@ -19,6 +19,8 @@ struct Scene {
     writer: Node,
     reader: Node,
     memory: MemoryId,
+    /// Under which the writer writes.
+    grant: GrantId,
     /// Two events of the writer with one place, the smaller id first.
     both: [Signed<Event>; 2],
 }
@@ -29,7 +31,7 @@ fn scene() -> Scene {
     phone.pair(&reader, NOW);
     reader.pair(&phone, NOW);
     let memory = phone.create(NOW, "the text", &["t"]);
-    share(&phone, &writer);
+    let written = share(&phone, &writer);
     let grant = phone.offer(NOW, reader.person(), "tag:t", Access::Read, None);
     exchange(&phone, &reader);
     reader.answer(NOW, grant, true).expect("accepted");
@@ -46,6 +48,7 @@ fn scene() -> Scene {
         writer,
         reader,
         memory,
+        grant: written,
         both,
     }
 }
@@ -168,6 +171,38 @@ fn a_late_proof_takes_nothing_from_those_who_built_on_it() {
             assert_frozen(node, &scene);
         }
         assert_lasting(&mut scene.laptop, scene.memory);
+    }
+}
+
+#[test]
+fn the_proof_reaches_everyone_after_its_author_lost_access() {
+    for order in [[0, 1], [1, 0]] {
+        let mut scene = scene();
+        let [first, second] = order.map(|at| &scene.both[at]);
+        // One reader has one half when the writer loses access, the other comes later.
+        bring(&scene.writer, &scene.phone, &[first]);
+        sync(&scene.phone, &scene.reader);
+        bring(&scene.writer, &scene.phone, &[second]);
+        let revoked = scene.phone.revoke(later(5), scene.grant);
+        revoked.expect("revoked");
+        let mut late = Node::new(3, NOW);
+        scene.phone.pair(&late, NOW);
+        late.pair(&scene.phone, NOW);
+        let to = late.person();
+        let grant = scene.phone.offer(NOW, to, "tag:t", Access::Read, None);
+        exchange(&scene.phone, &late);
+        late.answer(NOW, grant, true).expect("accepted");
+        // Nobody but the owner can show it.
+        tell(&scene.phone, &late);
+        assert_ne!(bring(&scene.reader, &late, &[first, second]), [""; 0]);
+        for node in [&scene.laptop, &scene.reader, &late] {
+            sync(&scene.phone, node);
+            assert_eq!(body(node, scene.memory), "the text");
+            assert_frozen(node, &scene);
+        }
+        for node in [&mut scene.laptop, &mut scene.reader, &mut late] {
+            assert_lasting(node, scene.memory);
+        }
     }
 }
 
