@@ -158,6 +158,9 @@ pub enum Witnessed {
     Foreign,
     /// It is another history than the one that was held; both are kept.
     Conflict,
+    /// What is held is not what the peer was shown any more, so its proof is for something else:
+    /// nothing was compared.
+    Outdated,
 }
 
 impl Canonical for Fault {

@@ -124,8 +124,10 @@ pub enum Effect {
     TakeCheckpoint {
         /// Their line to this person, signed.
         checkpoint: Box<Checkpoint>,
-        /// The proof that it continues what is held.
+        /// The proof that it continues what the peer was shown.
         proof: Vec<Hash>,
+        /// What the peer was shown as held.
+        shown: Option<Box<Checkpoint>>,
     },
     /// The peer did not take these events.
     RefusedThere(Vec<EventId>),

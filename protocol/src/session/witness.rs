@@ -70,7 +70,11 @@ impl Session {
             Control::Echo(held) => self.handle_echo(held),
             Control::EchoIs(digest) => self.handle_echo_is(digest),
             Control::Checkpoint { checkpoint, proof } => {
-                vec![Effect::TakeCheckpoint { checkpoint, proof }]
+                vec![Effect::TakeCheckpoint {
+                    checkpoint,
+                    proof,
+                    shown: self.witnessing.held.clone(),
+                }]
             }
             Control::Tell(Topic::Held) if std::mem::take(&mut self.witnessing.is_named) => {
                 vec![Effect::Send(Control::Echo(self.witnessing.held.clone()))]

@@ -6,7 +6,8 @@
 //! Once a write fails the engine takes no more of them until it is opened anew. This store owns
 //! that: it keeps serving reads, names the cause to every writer, and reopens the engine at the
 //! next commit as soon as the medium is ready, for instance once there is space again. Relaxed
-//! commits that no durable commit followed are gone after a reopening.
+//! commits that no durable commit followed are gone after a reopening, and what a failed commit
+//! left behind is made durable before anything is built on it.
 //!
 //! Invariant: a durable commit that returned `Ok` is found again by every later opening.
 
@@ -110,9 +111,16 @@ impl<M: Medium> Opened<M> {
         self.engine = None;
         match Engine::open(&self.medium) {
             Ok(engine) => {
+                let engine = self.engine.insert(engine);
+                // The commit that failed may be what is read now, yet not on the disk.
+                let settled = engine.commit(&Batch::new(), Durability::Durable);
+                if let Err(error) = settled.map_err(Failure::into_error) {
+                    self.fault = Some(error.clone());
+                    return Err(error);
+                }
                 tracing::info!("store reopened for writing");
                 self.fault = None;
-                Ok(self.engine.insert(engine))
+                Ok(engine)
             }
             Err(error) => {
                 self.fault = Some(error.clone());

@@ -45,6 +45,8 @@ impl Store {
         since: u64,
         now: Timestamp,
     ) -> Result<(Checkpoint, Vec<Hash>), StoreError> {
+        // Nothing is signed that a power cut could still take.
+        self.look_again()?;
         // The line first: the whole ledger may gain an entry meanwhile, and then knows more.
         let line = self.line(person)?;
         let head = self
@@ -84,12 +86,14 @@ impl Store {
         Ok(all)
     }
 
-    /// Takes in a peer's checkpoint, if it continues the one that is held.
+    /// Takes in a peer's checkpoint, if it continues the one that is held: the one that the peer was
+    /// shown.
     pub fn take_checkpoint(
         &self,
         (peer, device): (PersonId, DeviceId),
         checkpoint: &Checkpoint,
         proof: &[Hash],
+        shown: Option<&Checkpoint>,
         now: Timestamp,
     ) -> Result<Witnessed, StoreError> {
         let me = self.owner.certificate.person;
@@ -97,7 +101,12 @@ impl Store {
         if !is_theirs || !checkpoint.is_genuine() {
             return Ok(Witnessed::Foreign);
         }
-        let Some(mut held) = self.held(device)? else {
+        let held = self.held(device)?;
+        if held.as_ref().map(|held| &held.checkpoint) != shown {
+            // A commit that failed left its row behind, or another session took one.
+            return Ok(Witnessed::Outdated);
+        }
+        let Some(mut held) = held else {
             let held = Held {
                 checkpoint: checkpoint.clone(),
                 received: now,
@@ -106,6 +115,10 @@ impl Store {
             self.put_held(&held, Durability::Relaxed)?;
             return Ok(Witnessed::Kept);
         };
+        if held.checkpoint == *checkpoint {
+            // It came twice; its proof is for what was held before.
+            return Ok(Witnessed::Kept);
+        }
         let before = (held.checkpoint.size, held.checkpoint.root);
         if tree::is_consistent(before, (checkpoint.size, checkpoint.root), proof) {
             held.checkpoint = checkpoint.clone();

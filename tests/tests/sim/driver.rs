@@ -251,12 +251,23 @@ impl End {
                     self.handle(node, Input::Checkpoint { checkpoint, proof }, now);
                 }
             }
-            Effect::TakeCheckpoint { checkpoint, proof } => {
+            Effect::TakeCheckpoint {
+                checkpoint,
+                proof,
+                shown,
+            } => {
                 let by = (peer, self.device);
-                let taken = node.store().take_checkpoint(by, &checkpoint, &proof, now);
-                if let Some(taken) = self.kept(node, taken, now) {
-                    self.witnessed.push(taken);
-                    self.show_held(node, now);
+                let shown = shown.as_deref();
+                let taken = node
+                    .store()
+                    .take_checkpoint(by, &checkpoint, &proof, shown, now);
+                match self.kept(node, taken, now) {
+                    Some(Witnessed::Outdated) => self.handle(node, Input::Disconnected, now),
+                    Some(taken) => {
+                        self.witnessed.push(taken);
+                        self.show_held(node, now);
+                    }
+                    None => {}
                 }
             }
             Effect::SetTimer(timer, after) => {

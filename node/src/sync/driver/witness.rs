@@ -21,9 +21,15 @@ impl Driver {
             Effect::LoadHeld => self.load_held(),
             Effect::LoadCheckpoint { since } => self.load_checkpoint(person, since),
             Effect::TakeEcho(held) => self.take_echo(peer, &held).map(|()| None),
-            Effect::TakeCheckpoint { checkpoint, proof } => self
-                .take_checkpoint(peer, &checkpoint, &proof)
-                .and_then(|()| self.load_held()),
+            Effect::TakeCheckpoint {
+                checkpoint,
+                proof,
+                shown,
+            } => match self.take_checkpoint(peer, &checkpoint, &proof, shown.as_deref()) {
+                Ok(Witnessed::Outdated) => Ok(Some(Input::Disconnected)),
+                Ok(_) => self.load_held(),
+                Err(error) => Err(error),
+            },
             _ => Ok(None),
         };
         done.unwrap_or_else(|error| Some(Self::fail(&error.to_string())))
@@ -68,13 +74,17 @@ impl Driver {
         peer: (PersonId, crdt::id::DeviceId),
         checkpoint: &Checkpoint,
         proof: &[Hash],
-    ) -> Result<(), StoreError> {
+        shown: Option<&Checkpoint>,
+    ) -> Result<Witnessed, StoreError> {
         let taken = self.block(|sync| {
             let store = &sync.0.store;
-            store.take_checkpoint(peer, checkpoint, proof, clock::now())
+            store.take_checkpoint(peer, checkpoint, proof, shown, clock::now())
         })?;
         match taken {
             Witnessed::Kept => {}
+            Witnessed::Outdated => {
+                tracing::info!("what is held of a peer's ledger changed; the session begins anew");
+            }
             Witnessed::Foreign => {
                 tracing::info!("a peer showed a checkpoint that is not its own");
             }
@@ -84,7 +94,7 @@ impl Driver {
                 self.tell_fault(peer.0);
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     fn tell_fault(&self, person: PersonId) {

@@ -54,7 +54,12 @@ impl Ledger {
                     proof: vec![Hash([1; 32]); usize::from(since > 0)],
                 })
             }
-            Effect::TakeCheckpoint { checkpoint, proof } => {
+            Effect::TakeCheckpoint {
+                checkpoint,
+                proof,
+                shown,
+            } => {
+                assert_eq!(shown, self.held, "the proof is for what was shown");
                 self.taken.push((checkpoint.size, proof.len()));
                 self.held = Some(checkpoint);
                 Some(Input::Held(self.held.clone()))

@@ -98,16 +98,17 @@ impl Bench {
 /// its own, and what the second one made of the first one's checkpoint.
 fn meet(one: &Bench, other: &Bench) -> (Option<Fault>, Witnessed) {
     let held = other.store().held(one.peer().1).unwrap();
-    let since = held.as_ref().map_or(0, |held| held.checkpoint.size);
-    let fault = held.and_then(|held| {
-        let echo = one.store().take_echo(other.peer(), &held.checkpoint, NOW);
+    let held = held.map(|held| held.checkpoint);
+    let since = held.as_ref().map_or(0, |held| held.size);
+    let fault = held.as_ref().and_then(|held| {
+        let echo = one.store().take_echo(other.peer(), held, NOW);
         echo.unwrap()
     });
     let made = one.store().checkpoint(other.me(), since, NOW);
     let (checkpoint, proof) = made.unwrap();
     let taken = other
         .store()
-        .take_checkpoint(one.peer(), &checkpoint, &proof, NOW);
+        .take_checkpoint(one.peer(), &checkpoint, &proof, held.as_ref(), NOW);
     (fault, taken.unwrap())
 }
 
@@ -304,7 +305,7 @@ fn checkpoints_of_others_and_forged_ones_count_for_nothing() {
     for (peer, checkpoint) in foreign {
         let taken = witness
             .store()
-            .take_checkpoint(peer, &checkpoint, &proof, NOW);
+            .take_checkpoint(peer, &checkpoint, &proof, None, NOW);
         assert_eq!(taken.unwrap(), Witnessed::Foreign);
     }
     assert_eq!(witness.store().all_held().unwrap(), []);
@@ -328,4 +329,22 @@ fn a_witness_sees_the_entries_to_it_and_no_others() {
     assert_eq!(held.checkpoint.note(&witness.owner().device), None);
     let note = held.checkpoint.note(&bench.owner().device).unwrap();
     assert_eq!(note.entries, 7);
+}
+
+#[test]
+fn a_proof_for_what_is_not_held_any_more_says_nothing() {
+    let (bench, witness) = witnessed();
+    let shown = witness.store().held(bench.peer().1).unwrap().unwrap();
+    let since = shown.checkpoint.size;
+    let (checkpoint, proof) = bench.store().checkpoint(witness.me(), since, NOW).unwrap();
+    let take = |shown| {
+        let store = witness.store();
+        store.take_checkpoint(bench.peer(), &checkpoint, &proof, shown, NOW)
+    };
+    assert_eq!(take(None).unwrap(), Witnessed::Outdated);
+    let held = witness.store().held(bench.peer().1).unwrap().unwrap();
+    assert_eq!(held, shown, "and nothing was noted");
+    assert_eq!(take(Some(&shown.checkpoint)).unwrap(), Witnessed::Kept);
+    // The same once more: its proof begins at what was held before.
+    assert_eq!(take(Some(&checkpoint)).unwrap(), Witnessed::Kept);
 }

@@ -391,12 +391,8 @@ impl Day {
         );
         let is_tampered = link.is_tampered;
         let hostile = self.is_hostile(from) || self.is_hostile(to);
-        let is_doubted = self
-            .rules
+        self.rules
             .witnessed((from, to), hostile, &witnessed, &faults);
-        if is_doubted {
-            self.count("honest ledgers taken for another");
-        }
         if let Some((reason, true)) = closed {
             self.count("sessions ended for a fault");
             let mark = self.trace.marks.len();

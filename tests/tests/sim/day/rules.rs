@@ -273,24 +273,27 @@ impl Rules {
         }
     }
 
-    /// What came of ledgers that were shown; tells whether an honest one was taken for another.
+    /// What came of ledgers that were shown: no honest one is taken for another.
     pub(super) fn witnessed(
         &mut self,
         (from, to): (usize, usize),
         is_hostile: bool,
         taken: &[Witnessed],
         faults: &[Fault],
-    ) -> bool {
+    ) {
         if is_hostile {
-            return false;
+            return;
         }
         if !self.is_restored[from] {
             assert_eq!(faults, [], "the honest ledger of {from} was doubted");
         }
-        // Open: SEED=1517 and nodes whose commit failed take an honest ledger for another one.
-        // It is counted until that is understood.
-        let is_kept = |taken: &Witnessed| *taken == Witnessed::Kept;
-        !self.is_restored[to] && !taken.iter().all(is_kept)
+        if !self.is_restored[to] {
+            let is_kept = |taken: &Witnessed| *taken == Witnessed::Kept;
+            assert!(
+                taken.iter().all(is_kept),
+                "{to} showed {from} another ledger: {taken:?}"
+            );
+        }
     }
 
     /// What came from a hostile node is known if the event is theirs or the receiver's.
