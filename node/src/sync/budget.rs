@@ -34,6 +34,10 @@ const CHECKS: Limit = Limit {
 /// How many times the price of an event is that of one that was refused.
 pub(super) const REFUSED_COSTS: u32 = 16;
 
+/// How many items of a view are gone through for the price of an event: the peer begins a
+/// reconciliation with a few bytes, and this side looks at all it has.
+const ITEMS_AN_EVENT: u64 = 64;
+
 /// A bucket, as the time at which it is full again.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -75,11 +79,15 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    /// Returns what a frame costs that reads as this, or not at all.
-    pub(super) fn of(bytes: usize, message: Option<&Message>) -> Self {
+    /// Returns what a frame costs that reads as this, or not at all, from a peer whose view has
+    /// so many items.
+    pub(super) fn of(bytes: usize, message: Option<&Message>, items: u64) -> Self {
         let events = match message {
             Some(Message::Content(content)) => content.events.len(),
             Some(Message::Control(Control::Consent { events, .. })) => events.len(),
+            Some(Message::Control(Control::Recent(_) | Control::Reconcile { first: true, .. })) => {
+                usize::try_from(1 + items / ITEMS_AN_EVENT).unwrap_or(usize::MAX)
+            }
             // A greeting and a checkpoint are signed; other words are cheap.
             _ => 1,
         };
@@ -138,6 +146,24 @@ mod tests {
             let now = start + Duration::from_millis(32 * number);
             assert_eq!(budget.charge(frame(128), now), Duration::ZERO, "{number}");
         }
+    }
+
+    #[test]
+    fn reconciliations_without_end_are_slowed_down() {
+        let start = Instant::now();
+        let mut budget = Budget::new(start);
+        let again = Message::Control(Control::Reconcile {
+            first: true,
+            bytes: Vec::new(),
+        });
+        let (mut now, mut runs) = (start, 0);
+        while now < start + Duration::from_mins(1) {
+            runs += 1;
+            now += budget.charge(Cost::of(9, Some(&again), 1_000_000), now);
+            now += Duration::from_millis(1);
+        }
+        // A million items take most of a second to go through.
+        assert!(runs < 60, "{runs} in a minute");
     }
 
     #[test]

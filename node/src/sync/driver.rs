@@ -257,7 +257,8 @@ impl Driver {
                 .count(party, frame.len() as u64 + FRAME_HEADER_BYTES as u64, 0);
         }
         let message = Message::from_frame(&frame);
-        let cost = Cost::of(frame.len(), message.as_ref().ok());
+        let items = self.session.status().mine.map_or(0, |view| view.items);
+        let cost = Cost::of(frame.len(), message.as_ref().ok(), items);
         drop(frame);
         let wait = self.sync.charge(self.device, cost);
         if !wait.is_zero() {
