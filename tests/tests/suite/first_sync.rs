@@ -46,8 +46,9 @@ fn watch(http: &Http, is_over: &AtomicBool, all: u64) -> u64 {
         if let Some(look) = look(http) {
             assert!(look.held >= held, "{} were there, now {}", held, look.held);
             // The number was read after the claim, so a claim that is true finds them all. Before
-            // Ana has heard the yes, both views are empty, and equal.
-            let is_true = look.held == all || look.held == 0;
+            // Ana has heard the yes, both views are empty, and equal; the first memories may come
+            // between the claim and the number.
+            let is_true = look.held == all || held == 0;
             assert!(!look.in_sync || is_true, "in sync with {}", look.held);
             held = look.held;
             if look.bytes_in < bytes {
