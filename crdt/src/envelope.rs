@@ -1,7 +1,8 @@
 //! Sealing: who can read what, in three layers.
 //!
-//! 1. The body of a memory's event is packed ([`pack`]) and sealed under the [`ContentKey`] of an [`Epoch`]; the
-//!    event's header is the associated data, so a body cannot be moved to another event.
+//! 1. The body of a memory's event is packed ([`pack`]) and sealed under the [`ContentKey`] of an
+//!    [`Epoch`]; the event's header is the associated data, so a body cannot be moved to another
+//!    event.
 //! 2. A content key is sealed under the [`ScopeKey`] of each grant whose view holds the memory
 //!    ([`ScopeKey::seal_key`]).
 //! 3. A scope key is wrapped to each device of the grantee ([`wrap`]).

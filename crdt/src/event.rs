@@ -11,9 +11,10 @@
 //! bytes --decode--> Signed<Event>
 //! ```
 //!
-//! Layout, all integers little-endian: version (2 if the sealed body is packed, otherwise 1), kind, author, incarnation, person, owner, feed,
-//! number, previous, time, parents, authority, epoch, commitment, body, signature. The id is
-//! the hash of everything before the signature; the signature covers the id.
+//! Layout, all integers little-endian: version (2 if the sealed body is packed, otherwise 1), kind,
+//! author, incarnation, person, owner, feed, number, previous, time, parents, authority, epoch,
+//! commitment, body, signature. The id is the hash of everything before the signature; the
+//! signature covers the id.
 //!
 //! Invariant: a [`Signed`] holds the very bytes that were read or made; nothing is re-encoded.
 

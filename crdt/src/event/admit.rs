@@ -213,8 +213,8 @@ pub fn admit_forked(event: Signed<Event>, held: &dyn Holdings) -> Result<Verifie
 }
 
 /// Checks one half of the proof of a fork that the memory's owner shows: everything but the place,
-/// and without asking whether its author may write there any more. It counts only if an owner's cut
-/// names it, so nobody gains by it.
+/// and without asking whether its author may write there any more. It counts only where an owner's cut
+/// names it or others built on it, as [`super::fork::counting`] says, so nobody gains by it.
 pub fn admit_proof(event: Signed<Event>, held: &dyn Holdings) -> Result<Verified<Event>, Refusal> {
     let header = event.header();
     check_author(&event, held.authority())?;

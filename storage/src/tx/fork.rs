@@ -68,6 +68,14 @@ impl Tx<'_> {
         Ok(admitted?)
     }
 
+    /// Returns the event that has the place of this one in its feed.
+    fn holder(&self, header: &Header) -> Result<Option<EventId>, StoreError> {
+        let (author, writer) = (&header.author, header.incarnation);
+        let holder = self.feed_event(author, writer, header.feed, header.number);
+        self.check_failure()?;
+        Ok(holder)
+    }
+
     /// Returns the memory of a change that is to be kept beside others: its memory is forked, or
     /// forks by it.
     pub(super) fn beside(&self, event: &Verified<Event>) -> Result<Option<MemoryId>, AppendError> {
@@ -75,13 +83,7 @@ impl Tx<'_> {
         let Feed::Memory(memory) = header.feed else {
             return Ok(None);
         };
-        let place = self.feed_event(
-            &header.author,
-            header.incarnation,
-            header.feed,
-            header.number,
-        );
-        self.check_failure()?;
+        let place = self.holder(header)?;
         let is_beside = self.state.forks.contains_key(&memory) || place.is_some();
         Ok(is_beside.then_some(memory))
     }
@@ -105,14 +107,7 @@ impl Tx<'_> {
             |known| known.events,
         );
         let header = event.header();
-        let place = self.feed_event(
-            &header.author,
-            header.incarnation,
-            header.feed,
-            header.number,
-        );
-        self.check_failure()?;
-        let is_free = place.is_none();
+        let is_free = self.holder(header)?.is_none();
         if self.is_replaying || header.kind == Kind::Purge {
             // What counts is found out once, when all of them are here, or all is gone.
             let projected = match header.kind {
@@ -368,10 +363,12 @@ impl Tx<'_> {
         let Feed::Memory(memory) = feed else {
             return Ok(());
         };
-        let is_shown = Some(peer) == self.owner_of(memory) || peer == self.state.me;
+        if Some(peer) != self.owner_of(memory) && peer != self.state.me {
+            return Ok(());
+        }
         let proof = admit_proof(event.clone(), self);
         self.check_failure()?;
-        let (true, Ok(half)) = (is_shown, proof) else {
+        let Ok(half) = proof else {
             return Ok(());
         };
         let (author, writer) = (&header.author, header.incarnation);
@@ -409,14 +406,7 @@ impl Tx<'_> {
 
     /// Keeps an event of a memory that forks by it; what counts is found out with the commit.
     fn stage_proof(&mut self, memory: MemoryId, half: &Verified<Event>) -> Result<(), StoreError> {
-        let header = half.header();
-        let place = self.feed_event(
-            &header.author,
-            header.incarnation,
-            header.feed,
-            header.number,
-        );
-        self.check_failure()?;
+        let place = self.holder(half.header())?;
         let Some(facts) = self.state.memories.get(&memory).cloned() else {
             return Ok(());
         };
