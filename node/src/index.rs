@@ -2,7 +2,7 @@
 
 use crate::embed::{Embedder, chunk};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use storage::store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -10,23 +10,23 @@ use tokio_util::sync::CancellationToken;
 const BATCH_ENTRIES: u64 = 256;
 /// How long the indexer rests when it has caught up.
 const REST: Duration = Duration::from_millis(150);
-/// Rounds of rest between two times the text index is made durable.
-const FLUSH_EVERY: u32 = 20;
+/// How often the text index is made durable.
+const FLUSH_EVERY: Duration = Duration::from_secs(3);
 
 /// Embeds until the node stops. Blocks: runs on a thread of its own.
 pub fn run(store: &Arc<Store>, embedder: &Arc<dyn Embedder>, shutdown: &CancellationToken) {
-    let mut rounds = 0_u32;
+    let mut flushed = Instant::now();
     while !shutdown.is_cancelled() {
+        if flushed.elapsed() >= FLUSH_EVERY {
+            flushed = Instant::now();
+            if let Err(error) = store.flush() {
+                tracing::warn!(%error, "the text index could not be made durable");
+            }
+        }
         match embed_some(store, &**embedder) {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "the indexer could not go on; trying again"),
-        }
-        rounds = rounds.wrapping_add(1);
-        if rounds.is_multiple_of(FLUSH_EVERY)
-            && let Err(error) = store.flush()
-        {
-            tracing::warn!(%error, "the text index could not be made durable");
         }
         std::thread::sleep(REST);
     }

@@ -23,11 +23,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use storage::blob::{BlobError, Blobs};
+use storage::entropy::Entropy;
 use storage::kv::KvError;
 use storage::kv::disk::DiskStore;
 use storage::kv::group::GroupCommit;
-use storage::kv::sealed::{OpaqueKey, Sealed};
-use storage::store::{Store, StoreError};
+use storage::kv::sealed::Sealed;
+use storage::store::{self, Store, StoreError};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -298,18 +299,16 @@ fn open_as(
     };
     let group = GroupCommit::new(Arc::new(disk)).map_err(from_kv)?;
     let sealed = Sealed::new(Arc::new(group), vault.keyring().master());
-    let opaque = OpaqueKey::new(vault.keyring().master());
-    let model = (embedder.name(), embedder.dimensions());
-    let text = data.join("text");
-    let store = Store::open(
-        Arc::new(sealed),
-        opaque,
+    let parts = store::Parts {
+        kv: Arc::new(sealed),
+        master: vault.keyring().master(),
         owner,
-        Arc::new(EgressGuard),
-        &text,
-        model,
-        clock::now(),
-    )?;
+        guard: Arc::new(EgressGuard),
+        text: &data.join("text"),
+        model: (embedder.name(), embedder.dimensions()),
+        entropy: Entropy::system(),
+    };
+    let store = Store::open(parts, clock::now())?;
     clock::learn(store.read(|state| state.wall));
     Ok((store, Opened { host, vault }))
 }

@@ -18,13 +18,14 @@ use crdt::time::Timestamp;
 use std::sync::Arc;
 use std::time::Instant;
 use storage::cipher::MasterKey;
+use storage::entropy::Entropy;
 use storage::kv::Kv;
 use storage::kv::disk::DiskStore;
 use storage::kv::memory::MemoryStore;
-use storage::kv::sealed::{OpaqueKey, Sealed};
+use storage::kv::sealed::Sealed;
 use storage::screen::open::Open;
 use storage::store::query::Frontier;
-use storage::store::{Owner, Store, StoreError};
+use storage::store::{Owner, Parts, Store, StoreError};
 use storage::tx::{Disclosure, MemoryEdit, ShareError, WriteError};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -58,10 +59,17 @@ impl Node {
             root: None,
         };
         let text = folder.path().join("text");
-        let opaque = OpaqueKey::new(&master);
-        let store = Store::open(kv, opaque, owner, Arc::new(Open), &text, ("none", 4), NOW);
+        let parts = Parts {
+            kv,
+            master: &master,
+            owner,
+            guard: Arc::new(Open),
+            text: &text,
+            model: ("none", 4),
+            entropy: Entropy::system(),
+        };
         Self {
-            store: store.expect("the store opens"),
+            store: Store::open(parts, NOW).expect("the store opens"),
             _folder: folder,
         }
     }

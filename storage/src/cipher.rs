@@ -181,10 +181,11 @@ fn versioned(associated: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn cipher(context: Context) -> Cipher {
+    /// A cipher under a fixed master key.
+    pub(crate) fn cipher(context: Context) -> Cipher {
         Cipher::new(&MasterKey::from_bytes(Zeroizing::new([7; 32])), context)
     }
 

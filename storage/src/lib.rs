@@ -18,6 +18,7 @@ pub mod kv;
 pub mod late;
 mod layout;
 pub mod ledger;
+mod pages;
 pub mod projection;
 pub mod quarantine;
 pub mod records;

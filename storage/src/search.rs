@@ -110,12 +110,13 @@ pub fn search(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cipher::{Context, tests::cipher};
     use crate::projection::text::TextDoc;
 
     /// Slot 1 has the word, slot 2 only the meaning, slot 3 neither, slot 4 both but is hidden.
     fn find(mode: SearchMode) -> Vec<(u64, bool, bool)> {
         let folder = tempfile::tempdir().unwrap();
-        let text = TextIndex::open(folder.path()).unwrap();
+        let text = TextIndex::open(folder.path(), cipher(Context::TextIndex)).unwrap();
         let mut vectors = VectorIndex::new(2);
         let rows = [
             (1, "the cat sat", [0.0, 1.0]),
@@ -161,7 +162,7 @@ mod tests {
     #[test]
     fn a_vector_of_another_model_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let text = TextIndex::open(folder.path()).unwrap();
+        let text = TextIndex::open(folder.path(), cipher(Context::TextIndex)).unwrap();
         let request = SearchRequest {
             query: &TextQuery::parse("cat"),
             vector: Some(&[1.0]),

@@ -21,6 +21,7 @@ mod rescreen;
 pub mod state;
 mod witness;
 
+use crate::cipher::MasterKey;
 use crate::entropy::Entropy;
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Health, Kv, KvError};
@@ -79,6 +80,26 @@ pub struct Owner {
     pub root: Option<PersonKey>,
 }
 
+/// What a store is made of.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// The rows, sealed.
+    pub kv: Arc<dyn Kv>,
+    /// The master key of the data folder: names of rows and files of the text index depend on it.
+    pub master: &'a MasterKey,
+    /// Whose store it is.
+    pub owner: Owner,
+    /// What judges what may leave.
+    pub guard: Arc<dyn Guard>,
+    /// The folder of the text index.
+    pub text: &'a Path,
+    /// The embedding model and its number of dimensions.
+    pub model: (&'a str, usize),
+    /// Where keys, nonces and names of writers are drawn from. Files of the text index, which are
+    /// written by threads that keep no order, draw from the system.
+    pub entropy: Entropy,
+}
+
 /// Everything a node keeps.
 #[derive(Debug)]
 pub struct Store {
@@ -95,43 +116,8 @@ pub struct Store {
 
 impl Store {
     /// Opens the store of a person and brings its projections up to date.
-    ///
-    /// `kv` is sealed; `guard` judges what may leave; `text` is the folder of the text index; `model` names the embedding model
-    /// and its number of dimensions.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all of it is given once, where a node starts"
-    )]
-    pub fn open(
-        kv: Arc<dyn Kv>,
-        opaque: OpaqueKey,
-        owner: Owner,
-        guard: Arc<dyn Guard>,
-        text: &Path,
-        model: (&str, usize),
-        now: Timestamp,
-    ) -> Result<Self, StoreError> {
-        let entropy = Entropy::system();
-        Self::open_drawing(entropy, kv, opaque, owner, guard, text, model, now)
-    }
-
-    /// Opens the store of a person as [`Self::open`] does; keys, nonces and names of writers are
-    /// drawn from `entropy`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all of it is given once, where a node starts"
-    )]
-    pub fn open_drawing(
-        entropy: Entropy,
-        kv: Arc<dyn Kv>,
-        opaque: OpaqueKey,
-        owner: Owner,
-        guard: Arc<dyn Guard>,
-        text: &Path,
-        model: (&str, usize),
-        now: Timestamp,
-    ) -> Result<Self, StoreError> {
-        open::open(entropy, kv, opaque, owner, guard, text, model, now)
+    pub fn open(parts: Parts<'_>, now: Timestamp) -> Result<Self, StoreError> {
+        open::open(parts, now)
     }
 
     /// Runs `f` on the state as of the last commit.
@@ -148,6 +134,25 @@ impl Store {
     pub fn transact<T, E: From<StoreError>>(
         &self,
         now: Timestamp,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.run(now, Durability::Durable, f)
+    }
+
+    /// Runs `f` as one transaction that may be lost, whole, with those after it until one is
+    /// durable: for what nobody is told and the next session brings again.
+    pub fn jot<T, E: From<StoreError>>(
+        &self,
+        now: Timestamp,
+        f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.run(now, Durability::Relaxed, f)
+    }
+
+    fn run<T, E: From<StoreError>>(
+        &self,
+        now: Timestamp,
+        durability: Durability,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         self.look_again().map_err(E::from)?;
@@ -170,7 +175,7 @@ impl Store {
                 return Err(error);
             }
         };
-        let done = tx.commit(Durability::Durable);
+        let done = tx.commit(durability);
         if done.is_err() {
             self.is_suspect.store(true, Ordering::Release);
         }

@@ -12,8 +12,6 @@
 //!
 //! It says so and ends where Syncthing is not installed; all processes end with it.
 
-#[path = "syncthing/api.rs"]
-mod api;
 #[path = "syncthing/figures.rs"]
 mod figures;
 #[path = "syncthing/notes.rs"]
@@ -22,8 +20,6 @@ mod notes;
 mod ours;
 #[path = "syncthing/theirs.rs"]
 mod theirs;
-#[path = "syncthing/usage.rs"]
-mod usage;
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 fn main() {

@@ -19,6 +19,7 @@
 pub mod binaries;
 pub mod console;
 pub mod fuzz;
+pub mod measure;
 pub mod node;
 pub mod process;
 pub mod sniffer;

@@ -183,6 +183,13 @@ impl Node {
         }
     }
 
+    /// Sends SIGKILL and does not wait: [`Node::kill`] does, once nobody speaks to it any more.
+    pub fn kill_now(&self) {
+        if let Some(child) = &self.child {
+            signal(child, "KILL");
+        }
+    }
+
     /// Ends the process in order; panics unless it ends with 0 within [`STOP_MAX`].
     pub fn stop(&mut self) -> Duration {
         let mut child = self

@@ -175,10 +175,11 @@ pub(super) mod tests {
     use crdt::sidecar::SidecarPatch;
     use std::sync::Mutex;
     use storage::cipher::MasterKey;
+    use storage::entropy::Entropy;
     use storage::kv::memory::MemoryStore;
-    use storage::kv::sealed::{OpaqueKey, Sealed};
+    use storage::kv::sealed::Sealed;
     use storage::store::query::Frontier;
-    use storage::store::{Owner, StoreError};
+    use storage::store::{Owner, Parts, StoreError};
     use storage::tx::{ShareError, WriteError};
     use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
@@ -207,12 +208,16 @@ pub(super) mod tests {
             device,
             root: None,
         };
-        let opaque = OpaqueKey::new(&master);
-        let store = {
-            let guard = Arc::new(storage::screen::open::Open);
-            Store::open(kv, opaque, owner, guard, text, ("none", 4), clock::now())
+        let parts = Parts {
+            kv,
+            master: &master,
+            owner,
+            guard: Arc::new(storage::screen::open::Open),
+            text,
+            model: ("none", 4),
+            entropy: Entropy::system(),
         };
-        Arc::new(store.unwrap())
+        Arc::new(Store::open(parts, clock::now()).unwrap())
     }
 
     fn tell(from: &Store, to: &Store) {

@@ -1,29 +1,32 @@
 //! Text: finding memories by their words, with BM25 over title, body and tags.
 //!
 //! This is the only module that knows tantivy; callers see slots, words and scores. It stores no
-//! text, only the index of it, and it is not the truth: the folder may be deleted at any time and
-//! is rebuilt from the log, which is also what happens to a folder that is damaged or old.
+//! text, only the index of it, in sealed files, and it is not the truth: the folder may be deleted
+//! at any time and is rebuilt from the log, which is also what happens to a folder that is damaged
+//! or old.
 //!
 //! Flow of a write: [`TextIndex::apply`] (in memory) -> committed with its log position by the next
-//! search or [`TextIndex::flush`], whichever comes first.
+//! search or [`TextIndex::flush`], whichever comes first -> saved by the next flush.
 //! Flow of a search: [`TextQuery::parse`] -> [`TextIndex::search`] -> commit what is new -> plan
 //! within the view of the asker -> hits with reasons.
 //!
 //! Invariants: a search sees every `apply` that returned before it began; documents and cursor are
-//! committed together, so after a crash [`TextIndex::cursor`] is exactly what the index holds; a
+//! saved together, so after a crash [`TextIndex::cursor`] is exactly what the index holds; a
 //! document outside `allowed` influences neither hits, nor order, nor scores. The lock on the folder
 //! is held by the kernel for the process and so never outlives it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tantivy::query::AllQuery;
 use tantivy::{IndexReader, IndexWriter, Searcher, TantivyError, Term};
 
+use crate::cipher::Cipher;
 use crate::slots::{Slot, SlotSet};
 
 mod analysis;
+mod cache;
+mod directory;
 mod folder;
 mod plan;
 mod query;
@@ -31,10 +34,14 @@ mod schema;
 mod view;
 
 pub use analysis::{WORD_BYTES_MAX, Word, words};
+use directory::SealedDirectory;
 use plan::Plan;
 pub use query::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, TextQuery};
 use schema::Fields;
 use view::View;
+
+/// Log positions without a change to any document that a flush does not save.
+const UNSAVED_MAX: u64 = 1_024;
 
 /// The most hits one search returns; asking for more gives this many.
 pub const HITS_MAX: usize = 1000;
@@ -96,42 +103,60 @@ pub enum TextError {
 
 /// A text index in a folder, open for writing by one process.
 pub struct TextIndex {
+    directory: SealedDirectory,
     writer: Mutex<Writer>,
     reader: IndexReader,
     fields: Fields,
     /// Counts calls that changed something, and how many of them searches already see.
     changes: AtomicU64,
     visible: AtomicU64,
-    committed: AtomicU64,
+    /// Changes that are durable, and the log position that is.
+    kept: AtomicU64,
+    saved: AtomicU64,
+    /// The log position of the last call.
+    applied: AtomicU64,
     was_reset: bool,
 }
 
 struct Writer {
     engine: IndexWriter,
     cursor: u64,
+    /// What the last commit holds.
+    committed: u64,
 }
 
 impl TextIndex {
     /// Opens the index in a folder, or makes one; one that cannot be used is emptied first.
-    pub fn open(folder: &Path) -> Result<Self, TextError> {
-        let opened = folder::open(folder)?;
+    ///
+    /// The cipher seals every file.
+    pub fn open(folder: &Path, cipher: Cipher) -> Result<Self, TextError> {
+        let opened = folder::open(folder, &Arc::new(cipher))?;
         Ok(Self {
+            directory: opened.directory,
             writer: Mutex::new(Writer {
                 engine: opened.writer,
                 cursor: opened.cursor,
+                committed: opened.cursor,
             }),
             reader: opened.reader,
             fields: opened.fields,
             changes: AtomicU64::new(0),
             visible: AtomicU64::new(0),
-            committed: AtomicU64::new(opened.cursor),
+            kept: AtomicU64::new(0),
+            applied: AtomicU64::new(opened.cursor),
+            saved: AtomicU64::new(opened.cursor),
             was_reset: opened.was_reset,
         })
     }
 
-    /// Returns the log position up to which changes are durable in the index.
+    /// Returns the log position up to which every change is durable in the index.
     pub fn cursor(&self) -> u64 {
-        self.committed.load(Ordering::Acquire)
+        let applied = self.applied.load(Ordering::Acquire);
+        if self.kept.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire) {
+            applied
+        } else {
+            self.saved.load(Ordering::Acquire)
+        }
     }
 
     /// Returns whether opening found an unusable index and emptied it: rebuild it from the log.
@@ -151,7 +176,7 @@ impl TextIndex {
 
     /// Takes changes up to the log position `cursor`; an upsert replaces what its slot had.
     ///
-    /// Searches that begin afterwards see them; they are durable after the next commit.
+    /// Searches that begin afterwards see them; they are durable after the next flush.
     pub fn apply(
         &self,
         upserts: &[TextDoc],
@@ -159,6 +184,11 @@ impl TextIndex {
         cursor: u64,
     ) -> Result<(), TextError> {
         let mut writer = self.lock();
+        if upserts.is_empty() && deletes.is_empty() {
+            writer.cursor = cursor;
+            self.applied.store(cursor, Ordering::Release);
+            return Ok(());
+        }
         // Counted first: should the engine fail half way, what it took is committed with the old
         // cursor, and the caller's repetition replaces it.
         self.changes.fetch_add(1, Ordering::AcqRel);
@@ -174,36 +204,53 @@ impl TextIndex {
             writer.engine.add_document(self.fields.document(doc))?;
         }
         writer.cursor = cursor;
+        self.applied.store(cursor, Ordering::Release);
         Ok(())
     }
 
     /// Makes all applied changes durable.
     pub fn flush(&self) -> Result<(), TextError> {
-        if self.visible.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let mut writer = self.lock();
-        // Of several callers who saw the same changes, the first commits for all.
         let changes = self.changes.load(Ordering::Acquire);
-        if self.visible.load(Ordering::Acquire) == changes {
+        let applied = self.applied.load(Ordering::Acquire);
+        let behind = applied.saturating_sub(self.saved.load(Ordering::Acquire));
+        if self.kept.load(Ordering::Acquire) == changes && behind < UNSAVED_MAX {
             return Ok(());
         }
-        let cursor = writer.cursor;
-        let mut commit = writer.engine.prepare_commit()?;
-        commit.set_payload(&folder::payload(cursor));
-        commit.commit()?;
-        self.reader.reload()?;
-        self.committed.store(cursor, Ordering::Release);
-        self.visible.store(changes, Ordering::Release);
+        let cursor = self.commit(true)?;
+        self.directory.save()?;
+        self.saved.store(cursor, Ordering::Release);
+        self.kept.store(changes, Ordering::Release);
         Ok(())
     }
 
-    /// Forgets all documents and starts again at log position 0.
+    /// Makes all applied changes visible, without waiting for the disk, and returns up to where;
+    /// if need be, even where only the position changed.
+    fn commit(&self, position: bool) -> Result<u64, TextError> {
+        let mut writer = self.lock();
+        // Of several callers who saw the same changes, the first commits for all.
+        let changes = self.changes.load(Ordering::Acquire);
+        let is_new = self.visible.load(Ordering::Acquire) != changes;
+        if is_new || (position && writer.committed != writer.cursor) {
+            let cursor = writer.cursor;
+            let mut commit = writer.engine.prepare_commit()?;
+            commit.set_payload(&folder::payload(cursor));
+            commit.commit()?;
+            self.reader.reload()?;
+            writer.committed = cursor;
+            self.visible.store(changes, Ordering::Release);
+        }
+        Ok(writer.committed)
+    }
+
+    /// Forgets all documents and starts again at log position 0. Reads nothing of the old ones, so
+    /// it mends a damaged index.
     pub fn clear(&self) -> Result<(), TextError> {
         let mut writer = self.lock();
         self.changes.fetch_add(1, Ordering::AcqRel);
-        writer.engine.delete_query(Box::new(AllQuery))?;
+        writer.engine.rollback()?;
+        writer.engine.delete_all_documents()?;
         writer.cursor = 0;
+        self.applied.store(0, Ordering::Release);
         drop(writer);
         self.flush()
     }
@@ -219,7 +266,9 @@ impl TextIndex {
         if query.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
-        self.flush()?;
+        if self.visible.load(Ordering::Acquire) != self.changes.load(Ordering::Acquire) {
+            self.commit(false)?;
+        }
         let searcher: Searcher = self.reader.searcher();
         let with_length = self.fields.with_length();
         let view = View::new(&searcher, allowed, &with_length)?;

@@ -2,8 +2,9 @@
 
 use super::state::State;
 use super::state::texts::Texts;
-use super::{Owner, Store, StoreError, decode};
+use super::{Parts, Store, StoreError, decode};
 use crate::attached::Attached;
+use crate::cipher::{Cipher, Context};
 use crate::entropy::Entropy;
 use crate::fork::Forked;
 use crate::kv::sealed::OpaqueKey;
@@ -22,38 +23,33 @@ use crdt::grant::authority::Authority;
 use crdt::id::MemoryId;
 use crdt::time::{Hybrid, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
 /// Log entries whose memories are indexed in one go while catching up.
 const CATCH_UP_ENTRIES: u64 = 2_048;
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "all of it is given once, where a node starts"
-)]
-pub(super) fn open(
-    entropy: Entropy,
-    kv: Arc<dyn Kv>,
-    opaque: OpaqueKey,
-    owner: Owner,
-    guard: Arc<dyn Guard>,
-    text: &Path,
-    model: (&str, usize),
-    now: Timestamp,
-) -> Result<Store, StoreError> {
+pub(super) fn open(parts: Parts<'_>, now: Timestamp) -> Result<Store, StoreError> {
+    let Parts {
+        kv,
+        master,
+        owner,
+        guard,
+        text,
+        model,
+        entropy,
+    } = parts;
     let is_whole = check_format(&*kv)?;
     let incarnation = new_writer(&entropy)?;
     let mut state = State::empty(owner.certificate.person, incarnation, guard);
     state.authority.enrol(owner.certificate.clone());
-    let text = TextIndex::open(text)?;
+    let text = TextIndex::open(text, Cipher::new(master, Context::TextIndex))?;
     let store = Store {
         vectors: RwLock::new(VectorIndex::new(model.1)),
         state: RwLock::new(state),
         text,
         kv,
-        opaque,
+        opaque: OpaqueKey::new(master),
         owner,
         entropy,
         is_suspect: AtomicBool::new(false),

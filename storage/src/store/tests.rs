@@ -59,12 +59,19 @@ impl Bench {
     fn open(&mut self) {
         let inner = MemoryStore::open(&self.disk).unwrap();
         self.kv = Arc::new(Sealed::new(Arc::new(inner), &self.master));
-        let opaque = OpaqueKey::new(&self.master);
-        let kv = Arc::clone(&self.kv);
-        let text = self.folder.path();
-        let guard = Arc::new(crate::screen::open::Open);
-        let store = Store::open(kv, opaque, self.owner(), guard, text, ("none", 4), NOW);
-        self.store = Some(store.unwrap());
+        let parts = self.parts(Arc::clone(&self.kv), &self.master, self.folder.path());
+        self.store = Some(Store::open(parts, NOW).unwrap());
+    }
+    fn parts<'a>(&self, kv: Arc<dyn Kv>, master: &'a MasterKey, text: &'a Path) -> Parts<'a> {
+        Parts {
+            kv,
+            master,
+            owner: self.owner(),
+            guard: Arc::new(crate::screen::open::Open),
+            text,
+            model: ("none", 4),
+            entropy: Entropy::system(),
+        }
     }
     fn reopen(&mut self) {
         self.store = None;

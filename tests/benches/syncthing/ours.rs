@@ -1,19 +1,22 @@
 //! Two of our nodes on loopback: real processes, the same notes.
 
-use crate::api::{Api, settled, until};
 use crate::figures::{Cost, Figures};
 use crate::notes::{Notes, own_word};
-use crate::usage::{cpu_ms, cpu_s, disk, memory_kib};
 use brain_tests::Node;
+use brain_tests::measure::api::{Api, settled, until};
+use brain_tests::measure::usage::{cpu_ms, cpu_s, disk, memory_kib};
 use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const LOOK: Duration = Duration::from_millis(20);
 /// How many connections are made anew; the figures are the mean.
-const RECONNECTS: u32 = 10;
+const RECONNECTS: u32 = 8;
+/// Longer than a connection waits for a sign of life, which is 10 s.
+const SLEEP: Duration = Duration::from_secs(12);
 /// By when a new session is over and both are quiet again.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_secs(2);
 
 /// A node and its API.
 struct Side {
@@ -173,38 +176,48 @@ fn edit(one: &Side, other: &Side, word: &str, number: usize) -> f64 {
     took
 }
 
-/// Blocks the other for a moment, which ends the session, and counts from there on. What blocking
-/// and unblocking cost by themselves is measured by giving the peer another name twice. Time and
-/// CPU are measured in turns: whoever looks every few milliseconds costs CPU.
+/// Lets the other sleep, as a laptop does, until the first has given the connection up, and counts
+/// from there on. Of CPU, what the first spent meanwhile counts too, and what both spend when
+/// nothing happens does not. Time and CPU are measured in turns: whoever looks every few
+/// milliseconds costs CPU.
 fn reconnect(figures: &mut Figures, one: &Side, other: &Side) {
-    let both = [one.pid(), other.pid()];
-    let patch = |what: Value| one.api.call(Method::PATCH, "/v1/peers/bob", Some(&what));
     let in_sync = || one.is_in_sync() && other.is_in_sync();
+    let (stop, go_on) = (
+        || signal(other, Signal::STOP),
+        || signal(other, Signal::CONT),
+    );
+    let spent = |before: &dyn Fn(), after: &dyn Fn()| {
+        let first = cpu_ms(&[one.pid()]);
+        before();
+        std::thread::sleep(SLEEP);
+        let second = cpu_ms(&[other.pid()]);
+        after();
+        std::thread::sleep(QUIET);
+        cpu_ms(&[one.pid(), other.pid()]) - first - second
+    };
     let mut sums = [0.0; 3];
     for _ in 0..RECONNECTS {
         let bytes = settled(|| other.bytes());
-        let started = Instant::now();
-        patch(json!({"state": "blocked"}));
-        patch(json!({"state": "paired"}));
+        stop();
+        std::thread::sleep(SLEEP);
+        go_on();
+        let woken = Instant::now();
         until("both are in sync", Duration::from_millis(5), || {
             other.bytes() > bytes && in_sync()
         });
-        sums[2] += started.elapsed().as_secs_f64() * 1_000.0;
+        sums[2] += woken.elapsed().as_secs_f64() * 1_000.0;
         let before = settled(|| other.bytes());
         sums[0] += figure(before - bytes);
-        let spent = |[first, second]: [Value; 2]| {
-            let cpu = cpu_ms(&both);
-            patch(first);
-            patch(second);
-            std::thread::sleep(QUIET);
-            cpu_ms(&both) - cpu
-        };
-        let usual = spent([json!({"alias": "bob"}), json!({"alias": "bob"})]);
-        let blocked = [json!({"state": "blocked"}), json!({"state": "paired"})];
-        sums[1] += spent(blocked) - usual;
+        let usual = spent(&|| (), &|| ());
+        sums[1] += spent(&stop, &go_on) - usual;
         assert!(other.bytes() > before && in_sync(), "equal again by now");
     }
     figures.reconnect = sums.map(|sum| sum / f64::from(RECONNECTS));
+}
+
+fn signal(side: &Side, signal: Signal) {
+    let pid = i32::try_from(side.pid()).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("it runs"), signal).expect("the process is ours");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]

@@ -1,9 +1,9 @@
 //! Two Syncthing processes on loopback, without discovery, relays or anything else outside.
 
-use crate::api::{Api, settled, until};
 use crate::figures::{Cost, Figures};
 use crate::notes::{Notes, name};
-use crate::usage::{cpu_ms, cpu_s, disk, memory_kib};
+use brain_tests::measure::api::{Api, settled, until};
+use brain_tests::measure::usage::{cpu_ms, cpu_s, disk, memory_kib};
 use reqwest::Method;
 use std::fs;
 use std::net::TcpListener;

@@ -19,10 +19,10 @@ use storage::entropy::{Entropy, Source};
 use storage::kv::disk::DiskStore;
 use storage::kv::faulty::FaultyDisk;
 use storage::kv::memory::{MemoryDisk, MemoryStore};
-use storage::kv::sealed::{OpaqueKey, Sealed};
+use storage::kv::sealed::Sealed;
 use storage::kv::{Batch, Durability, Item as Row, Keyspace, Kv, KvError, Scan};
 use storage::records::Facts;
-use storage::store::{Owner, Store, StoreError};
+use storage::store::{Owner, Parts, Store, StoreError};
 use storage::tx::{EditOutcome, MemoryEdit, ReleaseError, ShareError, Tx, WriteError};
 
 /// The keyspaces of a store.
@@ -189,11 +189,16 @@ impl Node {
             device: DeviceKey::from_seed(&self.seed),
             root: self.root.map(|seed| PersonKey::from_seed(&[seed; 32])),
         };
-        let opaque = OpaqueKey::new(&self.master);
-        let model = ("none", 4);
-        let (guard, folder) = (Arc::new(LineGuard), self.folder.path());
-        let store = Store::open_drawing(entropy, kv, opaque, owner, guard, folder, model, now)?;
-        self.store = Some(Box::new(store));
+        let parts = Parts {
+            kv,
+            master: &self.master,
+            owner,
+            guard: Arc::new(LineGuard),
+            text: self.folder.path(),
+            model: ("none", 4),
+            entropy,
+        };
+        self.store = Some(Box::new(Store::open(parts, now)?));
         Ok(())
     }
 

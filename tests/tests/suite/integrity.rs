@@ -8,11 +8,12 @@ use crdt::id::PersonId;
 use crdt::time::Timestamp;
 use node::config::Unlock;
 use std::sync::Arc;
+use storage::entropy::Entropy;
 use storage::kv::disk::DiskStore;
-use storage::kv::sealed::{OpaqueKey, Sealed};
+use storage::kv::sealed::Sealed;
 use storage::kv::{Batch, Durability, Keyspace, Kv as _, Scan};
 use storage::screen::open::Open;
-use storage::store::{Store, StoreError};
+use storage::store::{Parts, Store, StoreError};
 
 /// Opens what a stopped node's store lies on.
 fn rows(node: &Node) -> (Sealed, node::identity::Identity) {
@@ -49,22 +50,19 @@ fn second_version(of: &Node) -> (PersonId, Vec<u8>) {
 /// Hands an event to a stopped node's store, as a session would.
 fn hand(to: &Node, from: PersonId, event: Vec<u8>) {
     let (kv, identity) = rows(to);
-    let opaque = OpaqueKey::new(identity.vault.keyring().master());
     let folder = tempfile::tempdir().expect("a folder");
     let signed = Signed::from_bytes(&event).expect("it reads");
     let now: Timestamp = signed.header().time.wall();
-    let (owner, guard) = (identity.owner, Arc::new(Open));
-    let model = ("none", 4);
-    let store = Store::open(
-        Arc::new(kv),
-        opaque,
-        owner,
-        guard,
-        folder.path(),
-        model,
-        now,
-    );
-    let store = store.expect("the store opens");
+    let parts = Parts {
+        kv: Arc::new(kv),
+        master: identity.vault.keyring().master(),
+        owner: identity.owner,
+        guard: Arc::new(Open),
+        text: folder.path(),
+        model: ("none", 4),
+        entropy: Entropy::system(),
+    };
+    let store = Store::open(parts, now).expect("the store opens");
     let taken = store.transact::<_, StoreError>(now, |tx| tx.take_content(from, &[event], &[]));
     assert_eq!(taken.expect("taken").refused, []);
     store.close().expect("closed");

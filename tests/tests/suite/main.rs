@@ -27,6 +27,7 @@ mod flood;
 mod http;
 mod integrity;
 mod outage;
+mod plaintext;
 mod sharing;
 mod tampered;
 mod verbs;

@@ -9,9 +9,9 @@ use crdt::sidecar::{Sensitivity, SidecarPatch};
 use crdt::testing::Entropy;
 use storage::cipher::MasterKey;
 use storage::kv::memory::MemoryStore;
-use storage::kv::sealed::{OpaqueKey, Sealed};
+use storage::kv::sealed::Sealed;
 use storage::store::query::Frontier;
-use storage::store::{Owner, StoreError};
+use storage::store::{Owner, Parts, StoreError};
 use storage::tx::{MemoryEdit, ShareError, WriteError};
 
 const SEEDS: u64 = 12;
@@ -28,9 +28,16 @@ fn node(seed: u8, text: &std::path::Path, now: Timestamp) -> Store {
         device,
         root: None,
     };
-    let guard = Arc::new(storage::screen::open::Open);
-    let opaque = OpaqueKey::new(&master);
-    Store::open(kv, opaque, owner, guard, text, ("none", 4), now).unwrap()
+    let parts = Parts {
+        kv,
+        master: &master,
+        owner,
+        guard: Arc::new(storage::screen::open::Open),
+        text,
+        model: ("none", 4),
+        entropy: storage::entropy::Entropy::system(),
+    };
+    Store::open(parts, now).unwrap()
 }
 
 fn tell(from: &Store, to: &Store, now: Timestamp) {

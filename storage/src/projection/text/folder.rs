@@ -1,27 +1,31 @@
 //! Opening the index folder: as it is if it can be used, otherwise emptied.
 //!
-//! A folder is used when its schema, the format in its last commit's payload, and the checksum of
+//! A folder is used when its schema, the format in its last commit's payload, and every page of
 //! every file are right. The kernel's lock is taken before anything is deleted, so a folder that
 //! another process uses is never emptied.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tantivy::directory::error::LockError;
-use tantivy::directory::{Directory as _, INDEX_WRITER_LOCK, MmapDirectory};
+use tantivy::directory::{Directory as _, INDEX_WRITER_LOCK};
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::schema::Schema;
 use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
 
+use super::directory::SealedDirectory;
 use super::schema::Fields;
 use super::{TextError, analysis};
+use crate::cipher::Cipher;
 
 /// The format of documents and analysis; to raise it rebuilds every index.
-const FORMAT: &str = "brain-text-1";
+const FORMAT: &str = "brain-text-2";
 
 /// Memory for uncommitted documents; beyond it the engine writes a segment early.
-const WRITER_BYTES: usize = 32 << 20;
+const WRITER_BYTES: usize = 16 << 20;
 
 pub(super) struct Opened {
+    pub(super) directory: SealedDirectory,
     pub(super) writer: IndexWriter,
     pub(super) reader: IndexReader,
     pub(super) fields: Fields,
@@ -34,9 +38,9 @@ pub(super) fn payload(cursor: u64) -> String {
     format!("{FORMAT} {cursor}")
 }
 
-pub(super) fn open(folder: &Path) -> Result<Opened, TextError> {
+pub(super) fn open(folder: &Path, cipher: &Arc<Cipher>) -> Result<Opened, TextError> {
     std::fs::create_dir_all(folder)?;
-    let directory = MmapDirectory::open(folder).map_err(TantivyError::from)?;
+    let directory = SealedDirectory::new(folder, Arc::clone(cipher));
     // Taken and released here, then again by the writer: the check is for the emptying below.
     let lock = directory
         .acquire_lock(&INDEX_WRITER_LOCK)
@@ -48,16 +52,15 @@ pub(super) fn open(folder: &Path) -> Result<Opened, TextError> {
         usable(&directory, &schema)
     };
     let was_reset = usable.is_none() && !is_fresh(folder)?;
-    let (index, cursor) = if let Some(usable) = usable {
-        usable
+    let (directory, index, cursor) = if let Some((index, cursor)) = usable {
+        directory.sweep(&index.load_metas()?.list_segment_files())?;
+        (directory, index, cursor)
     } else {
         empty(folder)?;
         // A new handle: the old one remembers the files that are gone.
-        let directory = MmapDirectory::open(folder).map_err(TantivyError::from)?;
-        (
-            Index::create(directory, schema, IndexSettings::default())?,
-            0,
-        )
+        let directory = SealedDirectory::new(folder, Arc::clone(cipher));
+        let index = Index::create(directory.clone(), schema, IndexSettings::default())?;
+        (directory, index, 0)
     };
     drop(lock);
     analysis::register(index.tokenizers());
@@ -72,6 +75,7 @@ pub(super) fn open(folder: &Path) -> Result<Opened, TextError> {
         .reload_policy(ReloadPolicy::Manual)
         .try_into()?;
     Ok(Opened {
+        directory,
         writer,
         reader,
         fields,
@@ -81,7 +85,7 @@ pub(super) fn open(folder: &Path) -> Result<Opened, TextError> {
 }
 
 /// Returns the index and its cursor, or nothing if any part of it is not as it should be.
-fn usable(directory: &MmapDirectory, schema: &Schema) -> Option<(Index, u64)> {
+fn usable(directory: &SealedDirectory, schema: &Schema) -> Option<(Index, u64)> {
     let opened = Index::open(directory.clone()).and_then(|index| {
         let meta = index.load_metas()?;
         let damaged = index.validate_checksum()?;

@@ -3,8 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use tantivy::directory::Directory as _;
 
 use super::*;
+use crate::cipher::{Context, tests::cipher};
+
+fn open(folder: &Path) -> Result<TextIndex, TextError> {
+    TextIndex::open(folder, cipher(Context::TextIndex))
+}
+
+/// Copies a folder: what the disk of a killed node holds, lock files too.
+fn copied(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        match std::fs::copy(entry.path(), copy.path().join(entry.file_name())) {
+            Ok(_) => {}
+            // The live index clears away a file of its own between the listing and the copy.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    copy
+}
 
 fn doc(slot: u64, title: &str, body: &str, tags: &[&str]) -> TextDoc {
     let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
@@ -18,7 +39,7 @@ fn doc(slot: u64, title: &str, body: &str, tags: &[&str]) -> TextDoc {
 
 fn index(docs: &[TextDoc]) -> (tempfile::TempDir, TextIndex) {
     let folder = tempfile::tempdir().unwrap();
-    let index = TextIndex::open(folder.path()).unwrap();
+    let index = open(folder.path()).unwrap();
     index.apply(docs, &[], 1).unwrap();
     (folder, index)
 }
@@ -155,6 +176,8 @@ fn a_write_is_found_at_once_and_a_delete_gone_at_once() {
     );
     index.apply(&[], &[Slot(1)], 3).unwrap();
     assert_eq!(find(&index, "second "), [] as [u64; 0]);
+    assert_eq!(index.cursor(), 0, "nothing is saved");
+    index.flush().unwrap();
     assert_eq!(index.cursor(), 3);
     index.apply(&[doc(2, "", "third", &[])], &[], 4).unwrap();
     index.clear().unwrap();
@@ -169,19 +192,9 @@ fn what_was_not_committed_is_missing_after_a_kill_and_the_cursor_says_so() {
     let (folder, index) = index(&[doc(1, "", "kept", &[])]);
     index.flush().unwrap();
     index.apply(&[doc(2, "", "lost", &[])], &[], 2).unwrap();
-    // What the disk of a killed node holds: the files as they are, lock files too.
-    let copy = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
-        let entry = entry.unwrap();
-        match std::fs::copy(entry.path(), copy.path().join(entry.file_name())) {
-            Ok(_) => {}
-            // The live index clears away a file of its own between the listing and the copy.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
+    let copy = copied(folder.path());
     assert!(copy.path().join(".tantivy-writer.lock").exists());
-    let after = TextIndex::open(copy.path()).unwrap();
+    let after = open(copy.path()).unwrap();
     assert_eq!(
         (after.cursor(), after.was_reset(), after.len()),
         (1, false, 1)
@@ -194,15 +207,97 @@ fn what_was_not_committed_is_missing_after_a_kill_and_the_cursor_says_so() {
 }
 
 #[test]
+fn what_was_found_but_not_saved_is_missing_after_a_kill_and_nothing_else_is() {
+    let (folder, index) = index(&[doc(0, "", "word", &[])]);
+    let (mut saved, mut slots) = (None, vec![0]);
+    for cursor in 2..40 {
+        // Every search commits, so there are merges and deleted files between two flushes.
+        let slot = cursor * 7 % 11;
+        index
+            .apply(&[doc(slot, "", "word", &[])], &[], cursor)
+            .unwrap();
+        slots.push(slot);
+        let now: BTreeSet<u64> = slots.iter().copied().collect();
+        assert_eq!(find(&index, "word ").len(), now.len());
+        if cursor % 5 == 0 {
+            index.flush().unwrap();
+            saved = Some((cursor, now));
+        }
+        let Some((cursor, saved)) = &saved else {
+            continue;
+        };
+        let copy = copied(folder.path());
+        let after = open(copy.path()).unwrap();
+        let found: BTreeSet<u64> = find(&after, "word ").into_iter().collect();
+        assert_eq!((after.cursor(), after.was_reset()), (*cursor, false));
+        assert_eq!(&found, saved);
+    }
+}
+
+#[test]
+fn a_position_without_changes_is_saved_when_it_is_far() {
+    let (folder, index) = index(&[doc(1, "", "kept", &[])]);
+    index.flush().unwrap();
+    for (applied, saved) in [(500, 1), (1 + UNSAVED_MAX, 1 + UNSAVED_MAX)] {
+        index.apply(&[], &[], applied).unwrap();
+        index.flush().unwrap();
+        assert_eq!(index.cursor(), applied, "nothing is missing");
+        let copy = copied(folder.path());
+        assert_eq!(open(copy.path()).unwrap().cursor(), saved);
+    }
+}
+
+#[test]
+fn words_lie_nowhere_in_plain() {
+    let (folder, index) = index(&[doc(1, "Zanzibarese", "quixotically", &["xylophonic"])]);
+    index.flush().unwrap();
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        for plain in ["zanzibar", "quixot", "xylophon", "segment", "brain-text"] {
+            let plain = plain.as_bytes();
+            let is_there = bytes.windows(plain.len()).any(|part| part == plain);
+            assert!(!is_there, "{}", String::from_utf8_lossy(plain));
+        }
+        files += usize::from(!bytes.is_empty());
+    }
+    assert!(files > 5, "there is an index");
+    assert_eq!(find(&index, "quixotically "), [1]);
+}
+
+#[test]
+fn a_damaged_index_is_mended_by_starting_again() {
+    let docs: Vec<TextDoc> = (0..200).map(|slot| doc(slot, "", "kept", &[])).collect();
+    let (folder, index) = index(&docs);
+    index.flush().unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        for byte in bytes.iter_mut().skip(20) {
+            *byte ^= 0x40;
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    // What is in memory answers; what is not is an error, not a wrong answer.
+    if let Ok(hits) = index.search(&TextQuery::parse("kept "), None, 10) {
+        assert_eq!(hits.len(), 10);
+    }
+    index.clear().unwrap();
+    index.apply(&docs, &[], 1).unwrap();
+    assert_eq!(find(&index, "kept ").len(), 100);
+    index.flush().unwrap();
+    drop(index);
+    assert_eq!(open(folder.path()).unwrap().len(), 200);
+}
+
+#[test]
 fn a_second_opening_is_told_that_the_folder_is_in_use() {
     let (folder, index) = index(&[doc(1, "", "kept", &[])]);
-    assert!(matches!(
-        TextIndex::open(folder.path()),
-        Err(TextError::Locked)
-    ));
+    assert!(matches!(open(folder.path()), Err(TextError::Locked)));
     assert_eq!(find(&index, "kept "), [1]);
+    index.flush().unwrap();
     drop(index);
-    assert_eq!(find(&TextIndex::open(folder.path()).unwrap(), "kept "), [1]);
+    assert_eq!(find(&open(folder.path()).unwrap(), "kept "), [1]);
 }
 
 #[test]
@@ -212,7 +307,7 @@ fn a_damaged_folder_is_emptied_and_says_so() {
         index.flush().unwrap();
         drop(index);
         damage(folder.path());
-        let after = TextIndex::open(folder.path()).unwrap();
+        let after = open(folder.path()).unwrap();
         assert_eq!(
             (after.was_reset(), after.cursor(), after.len()),
             (true, 0, 0)
@@ -244,9 +339,12 @@ fn a_damaged_folder_is_emptied_and_says_so() {
         }
     });
     check(|folder| {
-        let meta = std::fs::read_to_string(folder.join("meta.json")).unwrap();
-        let old = meta.replace("brain-text-1", "brain-text-0");
-        std::fs::write(folder.join("meta.json"), old).unwrap();
+        let sealed = SealedDirectory::new(folder, Arc::new(cipher(Context::TextIndex)));
+        let meta = sealed.atomic_read(Path::new("meta.json")).unwrap();
+        let old = String::from_utf8(meta).unwrap();
+        let old = old.replace("brain-text-2", "brain-text-1");
+        let written = sealed.atomic_write(Path::new("meta.json"), old.as_bytes());
+        written.and_then(|()| sealed.save()).unwrap();
     });
 }
 

@@ -28,12 +28,13 @@ fn rows(seed: u64) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         Arc::clone(&inner),
         &master,
     ));
-    let (opaque, owner) = (OpaqueKey::new(&master), bench.owner());
-    let guard = Arc::new(crate::screen::open::Open);
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path();
-    let store = Store::open_drawing(entropy, kv, opaque, owner, guard, text, ("none", 4), NOW);
-    let store = store.unwrap();
+    let parts = Parts {
+        entropy,
+        ..bench.parts(kv, &master, text)
+    };
+    let store = Store::open(parts, NOW).unwrap();
     let content = Content::new(MemoryKind::Note, NOW);
     let sidecar = SidecarPatch::default();
     let memory = store.transact(NOW, |tx| tx.create(&content, &sidecar));

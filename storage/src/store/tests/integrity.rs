@@ -97,11 +97,9 @@ fn a_purge_ends_a_quarantine() {
 fn opened(bench: &Bench, path: &Path) -> Incarnation {
     let disk = DiskStore::open(path).unwrap();
     let kv: Arc<dyn Kv> = Arc::new(Sealed::new(Arc::new(disk), &bench.master));
-    let opaque = OpaqueKey::new(&bench.master);
-    let guard = Arc::new(crate::screen::open::Open);
     let text = tempfile::tempdir().unwrap();
-    let folder = text.path();
-    let store = Store::open(kv, opaque, bench.owner(), guard, folder, ("none", 4), NOW).unwrap();
+    let parts = bench.parts(kv, &bench.master, text.path());
+    let store = Store::open(parts, NOW).unwrap();
     let incarnation = store.read(|state| state.incarnation);
     store.close().unwrap();
     incarnation

@@ -83,9 +83,7 @@ impl Scene {
     fn open(identity: &Bench, disk: &FaultyDisk, text: &Path) -> Result<Store, StoreError> {
         let inner = DiskStore::with_medium(disk.clone())?;
         let kv = Arc::new(Sealed::new(Arc::new(inner), &identity.master));
-        let opaque = OpaqueKey::new(&identity.master);
-        let guard = Arc::new(crate::screen::open::Open);
-        Store::open(kv, opaque, identity.owner(), guard, text, ("none", 4), NOW)
+        Store::open(identity.parts(kv, &identity.master, text), NOW)
     }
     /// Takes in what the owner has said so far.
     fn take(&self, store: &Store) -> Result<crate::tx::Taken, StoreError> {

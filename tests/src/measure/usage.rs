@@ -1,15 +1,16 @@
-//! What processes use: CPU time, memory, disk; read from `/proc` and the file system.
+//! What processes use: CPU time, memory, disk; read from the kernel's clocks, `/proc` and the file system.
 
+use nix::time::ClockId;
+use nix::unistd::Pid;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// Ticks of `/proc/PID/stat` in a second, on all Linux systems of today.
 const TICKS: f64 = 100.0;
-/// What is counted as one thousandth of a second, in nanoseconds.
-const MS: f64 = 1e6;
 
 /// Returns the CPU seconds of processes, with those of threads that ended.
-pub(crate) fn cpu_s(processes: &[u32]) -> f64 {
+pub fn cpu_s(processes: &[u32]) -> f64 {
     let one = |process: &u32| {
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
         // The name, in parentheses, may hold anything.
@@ -22,21 +23,18 @@ pub(crate) fn cpu_s(processes: &[u32]) -> f64 {
     processes.iter().map(one).sum::<f64>() / TICKS
 }
 
-/// Returns the CPU milliseconds of the threads that run now, to the nanosecond.
-pub(crate) fn cpu_ms(processes: &[u32]) -> f64 {
-    let tasks = processes.iter().filter_map(|process| {
-        let tasks = fs::read_dir(format!("/proc/{process}/task")).ok()?;
-        Some(tasks.filter_map(Result::ok))
-    });
-    let spent = tasks.flatten().filter_map(|task| {
-        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<f64>().ok()
-    });
-    spent.sum::<f64>() / MS
+/// Returns the CPU milliseconds of processes to the nanosecond, with those of threads that ended.
+pub fn cpu_ms(processes: &[u32]) -> f64 {
+    let one = |process: &u32| {
+        let pid = Pid::from_raw(i32::try_from(*process).expect("a process id"));
+        let clock = ClockId::pid_cpu_clock_id(pid).expect("it runs");
+        Duration::from(clock.now().expect("it runs")).as_secs_f64() * 1_000.0
+    };
+    processes.iter().map(one).sum()
 }
 
 /// Returns the memory of a process in KiB, and the most it ever had.
-pub(crate) fn memory_kib(process: u32) -> (u64, u64) {
+pub fn memory_kib(process: u32) -> (u64, u64) {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -47,7 +45,7 @@ pub(crate) fn memory_kib(process: u32) -> (u64, u64) {
 }
 
 /// Returns the bytes of all files below a folder.
-pub(crate) fn disk(folder: &Path) -> u64 {
+pub fn disk(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let bytes = entries.filter_map(Result::ok).map(|entry| {
         let Ok(about) = entry.metadata() else {

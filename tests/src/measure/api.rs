@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A local API.
 #[derive(Debug)]
-pub(crate) struct Api {
+pub struct Api {
     client: Client,
     base: String,
     key: Option<String>,
@@ -19,7 +19,7 @@ pub(crate) struct Api {
 
 impl Api {
     /// Speaks to Syncthing on a port of loopback.
-    pub(crate) fn at(port: u16, key: &str) -> Self {
+    pub fn at(port: u16, key: &str) -> Self {
         let client = Client::builder().no_proxy().timeout(PATIENCE).build();
         Self {
             client: client.expect("a client can be made"),
@@ -29,7 +29,7 @@ impl Api {
     }
 
     /// Speaks to a node on its socket.
-    pub(crate) fn on(socket: &Path) -> Self {
+    pub fn on(socket: &Path) -> Self {
         let client = Client::builder().no_proxy().timeout(PATIENCE);
         Self {
             client: client
@@ -50,18 +50,18 @@ impl Api {
     }
 
     /// Tells whether a route answers.
-    pub(crate) fn answers(&self, path: &str) -> bool {
+    pub fn answers(&self, path: &str) -> bool {
         let answer = self.request(Method::GET, path).send();
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// Reads a document.
-    pub(crate) fn get(&self, path: &str) -> Value {
+    pub fn get(&self, path: &str) -> Value {
         Self::document(path, self.request(Method::GET, path))
     }
 
     /// Does something.
-    pub(crate) fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+    pub fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let request = self.request(method, path);
         let request = match body {
             Some(body) => request.json(body),
@@ -82,7 +82,7 @@ impl Api {
 }
 
 /// Looks every so often until something holds, and returns how long that took in seconds.
-pub(crate) fn until(what: &str, every: Duration, mut holds: impl FnMut() -> bool) -> f64 {
+pub fn until(what: &str, every: Duration, mut holds: impl FnMut() -> bool) -> f64 {
     let started = Instant::now();
     while !holds() {
         assert!(
@@ -95,7 +95,7 @@ pub(crate) fn until(what: &str, every: Duration, mut holds: impl FnMut() -> bool
 }
 
 /// Waits until a number did not change for half a second, and returns it.
-pub(crate) fn settled(mut number: impl FnMut() -> u64) -> u64 {
+pub fn settled(mut number: impl FnMut() -> u64) -> u64 {
     let mut last = number();
     loop {
         std::thread::sleep(Duration::from_millis(500));
