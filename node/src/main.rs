@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use node::config::{Config, Places};
 use node::runtime::{self, Ending};
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The daemon of Second Brain: keeps your memories, finds them, and shares the chosen ones.
@@ -21,6 +22,9 @@ enum Command {
     /// Read the configuration and say whether it is right
     CheckConfig,
 }
+
+/// How long a thread waits for more work that blocks.
+const IDLE_THREAD: Duration = Duration::from_mins(10);
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -60,7 +64,12 @@ fn serve(places: &Places, config: &Config) -> ExitCode {
     if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Core, none) {
         tracing::warn!(%error, "core files could not be turned off");
     }
-    let runtime = match tokio::runtime::Runtime::new() {
+    // A session blocks for the store several times; a thread for each is not begun anew.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_keep_alive(IDLE_THREAD)
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.to_string(), "is the system out of threads?", 1),
     };
@@ -98,7 +107,7 @@ fn serve(places: &Places, config: &Config) -> ExitCode {
             outcome = &mut run => outcome,
         }
     });
-    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    runtime.shutdown_timeout(Duration::from_millis(500));
     match outcome {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string(), error.hint(), error.exit_code()),

@@ -20,10 +20,13 @@ impl Driver {
             .introduction
             .as_ref()
             .filter(|i| i.ticket.person == person);
-        let (known, paired, retired) = store.read(|state| {
-            let known = state.peers.contains_key(&person);
-            let retired = state.is_retired(&hello.certificate.device);
-            (known, state.is_paired(person), retired)
+        let device = hello.certificate.device;
+        let (known, paired, retired, familiar) = store.read(|state| {
+            let known = state.peers.get(&person);
+            let certificates = known.map_or(&[][..], |peer| &peer.certificates);
+            let familiar = certificates.iter().any(|known| known.device == device);
+            let retired = state.is_retired(&device);
+            (known.is_some(), state.is_paired(person), retired, familiar)
         });
         // A retired device hears what a stranger hears.
         if retired || (known && !paired) {
@@ -31,6 +34,9 @@ impl Driver {
         }
         if person == store.owner().certificate.person {
             return self.greet_own(hello);
+        }
+        if paired && familiar && invited.is_none() && hello.ticket.is_none() {
+            return self.meet_again(hello);
         }
         let result = store.transact::<_, EnrolError>(clock::now(), |tx| {
             let mut petname =
@@ -78,6 +84,18 @@ impl Driver {
             Ok(Welcome::In)
         });
         result.map_err(|error| error.to_string())
+    }
+
+    /// Welcomes a device that is known. Where it was met is noted without waiting for the disk: should
+    /// that be lost, the next session tells it again.
+    fn meet_again(&self, hello: &Hello) -> Result<Welcome, String> {
+        let store = &self.sync.0.store;
+        let noted = store.jot::<_, StoreError>(clock::now(), |tx| {
+            let (person, addresses) = (hello.certificate.person, hello.addresses.clone());
+            tx.note_contact(person, self.device, addresses);
+            Ok(Welcome::In)
+        });
+        noted.map_err(|error| error.to_string())
     }
 
     /// Welcomes another device of this person: its certificate is by the root.
