@@ -1,6 +1,7 @@
 //! Search: words and meaning, inside what the asker may see.
 
 use super::{Failure, Services};
+use crdt::grant::authority::Grant;
 use crdt::selector::Selector;
 use protocol::api::PAGE_MAX;
 use protocol::api::problem::ErrorCode;
@@ -83,7 +84,11 @@ impl Services {
         let Some(text) = selector.filter(|text| !text.trim().is_empty()) else {
             // What is hidden is left out inside the query, so that it takes no place of others.
             return Ok(self.store().read(|state| {
-                let hides = state.memories.values().any(|facts| state.is_hidden(facts));
+                // Only what a grant to this person brought and took away can be hidden.
+                let was_revoked =
+                    |grant: &Grant| grant.grantee == state.me && grant.revoked.is_some();
+                let hides = state.authority.grants().any(was_revoked)
+                    && state.memories.values().any(|facts| state.is_hidden(facts));
                 let shown = state
                     .memories
                     .values()

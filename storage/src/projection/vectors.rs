@@ -8,10 +8,15 @@
 //! Flow: embed -> [`SlotVectors::new`] -> bytes kept by the caller, codes put into [`VectorIndex`]
 //! -> [`VectorIndex::search`] -> optionally exact scores from [`VectorIndex::search_exact`].
 //!
+//! The codes lie one after the other, so that a scan reads memory as it comes; it is compiled for
+//! several kinds of processors, and the best that this one has runs.
+//!
 //! Invariant: a slot that is not allowed has no influence on the result, not even on its order.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+
+use pulp::Arch;
 
 use crate::slots::{Slot, SlotSet};
 
@@ -19,6 +24,9 @@ mod stored;
 
 pub use stored::{CHUNKS_MAX, DIMENSIONS_MAX, DecodeError, SlotVectors};
 use stored::{Quantised, normalised};
+
+/// Rows are moved together when one of so many is dead.
+const DEAD_PART: usize = 4;
 
 /// Candidates rescored with exact vectors per wanted hit; 4 brings recall at ten to one.
 const RESCORE_FACTOR: usize = 4;
@@ -51,13 +59,17 @@ pub struct VectorIndex {
     dimensions: usize,
     entries: Vec<Entry>,
     places: HashMap<Slot, usize>,
+    rows: Quantised,
+    /// Rows that belong to no entry any more.
+    dead: usize,
 }
 
-/// One slot's chunks.
-#[derive(Debug)]
+/// One slot's chunks: rows that follow each other.
+#[derive(Debug, Clone, Copy)]
 struct Entry {
     slot: Slot,
-    chunks: Quantised,
+    first: usize,
+    rows: usize,
 }
 
 impl VectorIndex {
@@ -67,6 +79,8 @@ impl VectorIndex {
             dimensions,
             entries: Vec::new(),
             places: HashMap::new(),
+            rows: Quantised::default(),
+            dead: 0,
         }
     }
 
@@ -93,12 +107,16 @@ impl VectorIndex {
     /// Sets a slot's vectors from their stored form, as read back when the node starts.
     pub fn put_stored(&mut self, slot: Slot, stored: &SlotVectors) -> Result<(), VectorError> {
         self.check_dimensions(stored.dimensions())?;
+        let chunks = stored.quantised();
         let entry = Entry {
             slot,
-            chunks: stored.quantised().clone(),
+            first: self.rows.len(),
+            rows: chunks.len(),
         };
+        self.rows.append(chunks);
         if let Some(&place) = self.places.get(&slot) {
-            self.entries[place] = entry;
+            let old = std::mem::replace(&mut self.entries[place], entry);
+            self.bury(old);
         } else {
             self.places.insert(slot, self.entries.len());
             self.entries.push(entry);
@@ -106,22 +124,38 @@ impl VectorIndex {
         Ok(())
     }
 
+    /// Notes that rows are not needed any more, and moves the others together when there are many.
+    fn bury(&mut self, entry: Entry) {
+        self.dead += entry.rows;
+        if self.dead * DEAD_PART < self.rows.len() {
+            return;
+        }
+        let mut together = Quantised::default();
+        for entry in &mut self.entries {
+            let first = together.len();
+            together.append_part(&self.rows, entry.first, entry.rows, self.dimensions);
+            entry.first = first;
+        }
+        self.rows = together;
+        self.dead = 0;
+    }
+
     /// Forgets a slot's vectors and returns whether it had any.
     pub fn remove(&mut self, slot: Slot) -> bool {
         let Some(place) = self.places.remove(&slot) else {
             return false;
         };
-        self.entries.swap_remove(place);
+        let gone = self.entries.swap_remove(place);
         if let Some(moved) = self.entries.get(place) {
             self.places.insert(moved.slot, place);
         }
+        self.bury(gone);
         true
     }
 
     /// Forgets all vectors.
     pub fn clear(&mut self) {
-        self.entries.clear();
-        self.places.clear();
+        *self = Self::new(self.dimensions);
     }
 
     /// Returns the `limit` nearest slots by cosine of their best chunk, nearest first.
@@ -136,27 +170,44 @@ impl VectorIndex {
         self.check_dimensions(query.len())?;
         let query = Quantised::of(&[normalised(query)?]);
         let mut best = Best::new(limit);
-        match allowed {
-            None => self
-                .entries
-                .iter()
-                .for_each(|entry| best.offer(entry, &query)),
+        // The closure is compiled for several kinds of processors.
+        Arch::new().dispatch(|| match allowed {
+            None => self.scan(self.entries.iter(), &query, &mut best),
             Some(allowed) if self.is_selective(allowed) => {
-                for place in allowed.iter().filter_map(|slot| self.places.get(&slot)) {
-                    best.offer(&self.entries[*place], &query);
-                }
+                let places = allowed.iter().filter_map(|slot| self.places.get(&slot));
+                let entries = places.filter_map(|place| self.entries.get(*place));
+                self.scan(entries, &query, &mut best);
             }
             Some(allowed) => {
-                for entry in self
-                    .entries
-                    .iter()
-                    .filter(|entry| allowed.contains(entry.slot))
-                {
-                    best.offer(entry, &query);
-                }
+                let entries = self.entries.iter();
+                let entries = entries.filter(|entry| allowed.contains(entry.slot));
+                self.scan(entries, &query, &mut best);
             }
-        }
+        });
         Ok(best.into_sorted())
+    }
+
+    /// Offers entries to the best.
+    #[expect(
+        clippy::inline_always,
+        reason = "only what is inlined is compiled for the processor"
+    )]
+    #[inline(always)]
+    fn scan<'a>(
+        &self,
+        entries: impl Iterator<Item = &'a Entry>,
+        query: &Quantised,
+        best: &mut Best,
+    ) {
+        for entry in entries {
+            let cosine = self
+                .rows
+                .best_cosine(entry.first, entry.rows, self.dimensions, query);
+            best.offer(Ranked {
+                cosine,
+                slot: entry.slot,
+            });
+        }
     }
 
     /// Returns the `limit` nearest slots, their order decided by the exact vectors `fetch` returns.
@@ -222,11 +273,8 @@ impl Best {
         }
     }
 
-    fn offer(&mut self, entry: &Entry, query: &Quantised) {
-        let ranked = Ranked {
-            cosine: entry.chunks.best_cosine(query),
-            slot: entry.slot,
-        };
+    #[inline]
+    fn offer(&mut self, ranked: Ranked) {
         if self.heap.len() < self.limit {
             self.heap.push(Reverse(ranked));
         } else if let Some(mut worst) = self.heap.peek_mut()

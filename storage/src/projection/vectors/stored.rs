@@ -14,6 +14,9 @@ pub const CHUNKS_MAX: usize = 256;
 /// The most dimensions a vector may have; the sum of 4,096 products of codes stays below 2^27.
 pub const DIMENSIONS_MAX: usize = 4096;
 
+/// What is kept free when vectors are added: one of so many parts.
+const GROWTH_PART: usize = 8;
+
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 5;
 const CODE_MAX: f32 = 127.0;
@@ -154,16 +157,16 @@ impl SlotVectors {
     }
 }
 
-/// Vectors with one byte per dimension: `value = code * scale`.
-#[derive(Debug, Clone, PartialEq)]
+/// Vectors with one byte per dimension, one after the other: `value = code * scale`.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Quantised {
-    scales: Box<[f32]>,
-    codes: Box<[i8]>,
+    scales: Vec<f32>,
+    codes: Vec<i8>,
 }
 
 impl Quantised {
     pub(super) fn of(vectors: &[Vec<f32>]) -> Self {
-        let scales: Box<[f32]> = vectors.iter().map(|vector| scale_of(vector)).collect();
+        let scales: Vec<f32> = vectors.iter().map(|vector| scale_of(vector)).collect();
         let codes = vectors
             .iter()
             .zip(&scales)
@@ -174,6 +177,29 @@ impl Quantised {
         }
     }
 
+    /// Returns the number of vectors.
+    pub(super) fn len(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// Adds the vectors of another, which have as many dimensions. What is kept for later ones is
+    /// an eighth at most, not as much again.
+    pub(super) fn append(&mut self, other: &Self) {
+        if self.codes.capacity() - self.codes.len() < other.codes.len() {
+            let more = (self.codes.len() / GROWTH_PART).max(other.codes.len());
+            self.codes.reserve_exact(more);
+        }
+        self.scales.extend_from_slice(&other.scales);
+        self.codes.extend_from_slice(&other.codes);
+    }
+
+    /// Adds some vectors of another.
+    pub(super) fn append_part(&mut self, other: &Self, first: usize, count: usize, width: usize) {
+        let (scales, codes) = other.part(first, count, width);
+        self.scales.extend_from_slice(scales);
+        self.codes.extend_from_slice(codes);
+    }
+
     fn rows(&self) -> impl Iterator<Item = (f32, &[i8])> {
         let width = (self.codes.len() / self.scales.len().max(1)).max(1);
         self.scales
@@ -182,10 +208,35 @@ impl Quantised {
             .zip(self.codes.chunks_exact(width))
     }
 
-    /// Returns the greatest cosine of these chunks with the one chunk of the query.
-    pub(super) fn best_cosine(&self, query: &Self) -> f32 {
+    #[expect(
+        clippy::inline_always,
+        reason = "only what is inlined is compiled for the processor"
+    )]
+    #[inline(always)]
+    fn part(&self, first: usize, count: usize, width: usize) -> (&[f32], &[i8]) {
+        let end = first + count;
+        let scales = self.scales.get(first..end).unwrap_or_default();
+        let codes = self.codes.get(first * width..end * width);
+        (scales, codes.unwrap_or_default())
+    }
+
+    /// Returns the greatest cosine of some vectors of `width` dimensions with the one of the query.
+    #[expect(
+        clippy::inline_always,
+        reason = "only what is inlined is compiled for the processor"
+    )]
+    #[inline(always)]
+    pub(super) fn best_cosine(
+        &self,
+        first: usize,
+        count: usize,
+        width: usize,
+        query: &Self,
+    ) -> f32 {
         let query_scale = query.scales.first().copied().unwrap_or(0.0);
-        let cosines = self.rows().map(|(scale, codes)| {
+        let (scales, codes) = self.part(first, count, width);
+        let rows = scales.iter().zip(codes.chunks_exact(width.max(1)));
+        let cosines = rows.map(|(scale, codes)| {
             let product = dot_codes(codes, &query.codes);
             #[expect(
                 clippy::cast_precision_loss,
@@ -254,6 +305,11 @@ fn dot(left: &[f32], right: &[f32]) -> f32 {
 
 /// A plain sum is the form in which the compiler finds the vector instructions; sums in lanes by
 /// hand were up to three times slower at low optimisation and equal at high.
+#[expect(
+    clippy::inline_always,
+    reason = "only what is inlined is compiled for the processor"
+)]
+#[inline(always)]
 fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
     left.iter()
         .zip(right)

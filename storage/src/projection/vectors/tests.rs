@@ -101,6 +101,38 @@ proptest! {
     }
 
     #[test]
+    fn whatever_was_put_and_removed_searches_equal_those_of_a_fresh_index(
+        steps in prop::collection::vec((0u64..20, 0usize..4, any::<u64>()), 1..120),
+        query in any::<u64>(),
+    ) {
+        let mut index = VectorIndex::new(8);
+        let mut standing = std::collections::BTreeMap::new();
+        for (slot, count, seed) in steps {
+            let mut random = Noise(seed);
+            let chunks: Vec<Vec<f32>> = (0..count).map(|_| random.vector(8)).collect();
+            if chunks.is_empty() {
+                prop_assert_eq!(index.remove(Slot(slot)), standing.remove(&slot).is_some());
+            } else {
+                index.put(Slot(slot), &chunks).unwrap();
+                standing.insert(slot, chunks);
+            }
+        }
+        let mut fresh = VectorIndex::new(8);
+        for (slot, chunks) in &standing {
+            fresh.put(Slot(*slot), chunks).unwrap();
+        }
+        let query = Noise(query).vector(8);
+        let some: SlotSet = (0..4).map(|slot| Slot(slot * 5)).collect();
+        for allowed in [None, Some(&some)] {
+            let found = index.search(&query, allowed, 30).unwrap();
+            prop_assert_eq!(&found, &fresh.search(&query, allowed, 30).unwrap());
+        }
+        prop_assert_eq!(index.len(), standing.len());
+        // What is dead is a quarter at most, so the index is as large as what stands.
+        prop_assert!(index.dead * DEAD_PART <= index.rows.len());
+    }
+
+    #[test]
     fn stored_vectors_survive_a_round_trip(
         chunks in prop::collection::vec(prop::collection::vec(-3.0f32..3.0, 8), 1..4),
     ) {
