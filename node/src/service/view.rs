@@ -173,7 +173,7 @@ impl Services {
 }
 
 /// Tells whether a selector looks into texts, which have to be loaded for it.
-fn has_text(selector: &Selector) -> bool {
+pub(super) fn has_text(selector: &Selector) -> bool {
     match selector {
         Selector::Text(_) => true,
         Selector::Not(part) => has_text(part),

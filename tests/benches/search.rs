@@ -1,0 +1,46 @@
+//! One node with a hundred thousand notes: taking in, finding, starting again; memory and disk.
+//!
+//! ```sh
+//! cargo build --release --workspace --bins
+//! BRAIN_TEST_BIN_DIR=$PWD/target/release cargo bench --workspace --profile dev --bench search
+//! ```
+//!
+//! `NOTES=5000` gives a quick look. The notes are made of what people wrote: the documents and doc
+//! comments of the crates in this machine's cargo registry. Queries go over the socket of the API,
+//! as a program of the person's would send them; each is new. Where Python with the full-text
+//! search of `SQLite` is there, the same notes and the same words go through it in the same run, for scale: it
+//! keeps no vectors, seals nothing and answers inside the process that asks.
+
+#[path = "search/node.rs"]
+mod node;
+#[path = "search/sqlite.rs"]
+mod sqlite;
+#[path = "search/texts.rs"]
+mod texts;
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+fn main() {
+    let count = number("NOTES", 100_000);
+    let folder = tempfile::tempdir().expect("the temporary folder takes a folder");
+    let notes = texts::write(folder.path(), count);
+    println!(
+        "{count} notes, {} B, made of {} paragraphs",
+        notes.bytes, notes.paragraphs
+    );
+    for (what, figure) in node::measure(&notes, number("QUERIES", 1_000)) {
+        println!("| {what} | {figure} |");
+    }
+    match sqlite::measure(&notes, number("QUERIES", 1_000)) {
+        Some(figures) => println!("SQLite FTS5 through Python, words only:\n{figures}"),
+        None => println!("skipped: python3 with SQLite FTS5 is not installed"),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark is configured by its environment"
+)]
+fn number(name: &str, otherwise: usize) -> usize {
+    let text = std::env::var(name).ok();
+    text.map_or(otherwise, |text| text.parse().expect("a number"))
+}
