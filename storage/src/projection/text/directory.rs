@@ -91,7 +91,12 @@ impl SealedDirectory {
             return Ok(());
         }
         for name in next.fresh.difference(&next.gone) {
-            File::open(self.path(name))?.sync_data()?;
+            match File::open(self.path(name)) {
+                Ok(file) => file.sync_data()?,
+                // tantivy may finish a file after it was deleted: what a rollback left behind.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         // The new files are in the folder before a list names them.
         File::open(&self.0.folder)?.sync_all()?;
