@@ -141,6 +141,8 @@ impl Store {
 
     /// Runs `f` as one transaction that may be lost, whole, with those after it until one is
     /// durable: for what nobody is told and the next session brings again.
+    ///
+    /// What appends to the log is durable all the same: the text index must not be ahead of it.
     pub fn jot<T, E: From<StoreError>>(
         &self,
         now: Timestamp,
@@ -157,6 +159,7 @@ impl Store {
     ) -> Result<T, E> {
         self.look_again().map_err(E::from)?;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let head = state.head;
         let mut tx = Tx::new(
             &mut state,
             &*self.kv,
@@ -174,6 +177,11 @@ impl Store {
                 }
                 return Err(error);
             }
+        };
+        let durability = if tx.state().head == head {
+            durability
+        } else {
+            Durability::Durable
         };
         let done = tx.commit(durability);
         if done.is_err() {

@@ -18,6 +18,8 @@ mod sqlite;
 #[path = "search/texts.rs"]
 mod texts;
 
+use brain_tests::measure::number;
+
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn main() {
     let count = number("NOTES", 100_000);
@@ -34,13 +36,4 @@ fn main() {
         Some(figures) => println!("SQLite FTS5 through Python, words only:\n{figures}"),
         None => println!("skipped: python3 with SQLite FTS5 is not installed"),
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark is configured by its environment"
-)]
-fn number(name: &str, otherwise: usize) -> usize {
-    let text = std::env::var(name).ok();
-    text.map_or(otherwise, |text| text.parse().expect("a number"))
 }

@@ -21,6 +21,8 @@ mod ours;
 #[path = "syncthing/theirs.rs"]
 mod theirs;
 
+use brain_tests::measure::number;
+
 #[expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 fn main() {
     let Some(version) = theirs::version() else {
@@ -36,13 +38,4 @@ fn main() {
     let ours = ours::measure(&notes, edits);
     let both = [("Second Brain", &ours), ("Syncthing", &theirs)];
     println!("{}", figures::table(&notes, &both));
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark is configured by its environment"
-)]
-fn number(name: &str, otherwise: usize) -> usize {
-    let text = std::env::var(name).ok();
-    text.map_or(otherwise, |text| text.parse().expect("a number"))
 }

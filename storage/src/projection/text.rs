@@ -247,6 +247,7 @@ impl TextIndex {
     pub fn clear(&self) -> Result<(), TextError> {
         let mut writer = self.lock();
         self.changes.fetch_add(1, Ordering::AcqRel);
+        self.directory.make_folder()?;
         writer.engine.rollback()?;
         writer.engine.delete_all_documents()?;
         writer.cursor = 0;

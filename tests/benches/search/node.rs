@@ -2,6 +2,7 @@
 
 use crate::texts::Notes;
 use brain_tests::measure::api::{Api, until};
+use brain_tests::measure::quantile;
 use brain_tests::measure::usage::{cpu_ms, cpu_s, disk, memory_kib};
 use brain_tests::{Node, process};
 use reqwest::Method;
@@ -161,7 +162,6 @@ fn find(
     });
     let cpu = (cpu_ms(&[pid]) - cpu) / figure(queries.len());
     let rate = figure(queries.len()) / started.elapsed().as_secs_f64();
-    took.sort_by(f64::total_cmp);
     let [half, most] = [0.5, 0.99].map(|share| quantile(&took, share));
     let hits = figure(hits) / figure(queries.len());
     let found = format!(
@@ -194,8 +194,7 @@ fn verbs(rows: &mut Rows, node: &Node) {
         });
         let wall = started.elapsed().as_secs_f64();
         let cpu = (cpu_ms(&[pid]) - cpu) / figure(count);
-        let mut took = took.into_inner().expect("no panic");
-        took.sort_by(f64::total_cmp);
+        let took = took.into_inner().expect("no panic");
         let [half, most] = [0.5, 0.99].map(|share| quantile(&took, share));
         let rate = figure(count) / wall;
         let found =
@@ -252,17 +251,6 @@ fn size(notes: &Notes, node: &Node) -> String {
     let index = disk(&node.home().join("text")) as f64;
     let [all, index] = [folder, index].map(|bytes| bytes / text);
     format!("{all:.2} x, of it {index:.2} x the text index")
-}
-
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a place in a short list"
-    )]
-    let at = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
-    sorted.get(at).copied().unwrap_or(f64::NAN)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]

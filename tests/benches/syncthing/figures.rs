@@ -1,6 +1,7 @@
 //! The figures of one program, and the table of both.
 
 use crate::notes::Notes;
+use brain_tests::measure::quantile;
 use std::fmt::Write as _;
 
 /// Time by the clock and on all cores together, in seconds.
@@ -31,20 +32,6 @@ pub(crate) struct Figures {
     pub(crate) memory: [(u64, u64); 2],
     /// Bytes on the disk of each side.
     pub(crate) disk: [u64; 2],
-}
-
-/// Returns the value that a share of the values do not exceed.
-fn quantile(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a place in a short list"
-    )]
-    let at = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
-    sorted.get(at).copied().unwrap_or(f64::NAN)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]

@@ -83,6 +83,11 @@ impl SealedDirectory {
         }))
     }
 
+    /// Makes the folder again, should somebody have deleted it.
+    pub(super) fn make_folder(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.0.folder)
+    }
+
     /// Makes what was committed before this call durable.
     pub(super) fn save(&self) -> io::Result<()> {
         let _one = lock(&self.0.saving);

@@ -291,6 +291,20 @@ fn a_damaged_index_is_mended_by_starting_again() {
 }
 
 #[test]
+fn an_index_whose_folder_was_deleted_is_mended_by_starting_again() {
+    let docs = [doc(1, "", "kept", &[])];
+    let (folder, index) = index(&docs);
+    index.flush().unwrap();
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    index.clear().unwrap();
+    index.apply(&docs, &[], 1).unwrap();
+    assert_eq!(find(&index, "kept "), [1]);
+    index.flush().unwrap();
+    drop(index);
+    assert_eq!(open(folder.path()).unwrap().len(), 1);
+}
+
+#[test]
 fn a_second_opening_is_told_that_the_folder_is_in_use() {
     let (folder, index) = index(&[doc(1, "", "kept", &[])]);
     assert!(matches!(open(folder.path()), Err(TextError::Locked)));

@@ -284,3 +284,29 @@ fn writing_goes_on_after_a_restart() {
     let content = bench.store().content(memory).unwrap().unwrap();
     assert_eq!(content.body, "one two three");
 }
+
+#[test]
+fn a_jotted_transaction_may_be_lost_but_not_what_it_appends() {
+    let mut bench = Bench::new(1);
+    let content = Content::new(MemoryKind::Note, NOW);
+    let created = bench
+        .store()
+        .jot::<_, WriteError>(NOW, |tx| tx.create(&content, &SidecarPatch::default()));
+    let later = Timestamp(NOW.0 + 7 * 24 * 3_600_000);
+    bench
+        .store()
+        .jot::<_, StoreError>(later, |tx| {
+            tx.accept_clock();
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(bench.store().read(|state| state.wall), later);
+    bench.disk.power_cut(0);
+    bench.reopen();
+    let memory = created.unwrap();
+    assert!(bench.store().content(memory).unwrap().is_some());
+    assert!(
+        bench.store().read(|state| state.wall) < later,
+        "it was not synced"
+    );
+}
