@@ -32,7 +32,7 @@ fn main() -> Result<(), Failure> {
     files.retain(|path| path.extension().is_some_and(|kind| kind == "csv"));
     files.sort();
     for path in files {
-        let (count, correlation, micros) = measure(&model, &path)?;
+        let (count, correlation, micros) = measure(model, &path)?;
         let name = path.file_name().unwrap_or_default().display();
         writeln!(
             out,
@@ -43,7 +43,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Returns the number of pairs, the correlation, and the time per text.
-fn measure(model: &Builtin, path: &Path) -> Result<(usize, f64, f64), Failure> {
+fn measure(model: Builtin, path: &Path) -> Result<(usize, f64, f64), Failure> {
     let mut truth = Vec::new();
     let mut texts = Vec::new();
     for record in records(&std::fs::read_to_string(path)?) {

@@ -17,6 +17,7 @@ mod error;
 pub mod faulty;
 pub mod group;
 pub mod memory;
+pub(crate) mod overlay;
 mod scan;
 pub mod sealed;
 

@@ -18,8 +18,10 @@ pub mod preview;
 pub mod query;
 mod rebuild;
 mod rescreen;
+mod selections;
 pub mod state;
 mod witness;
+mod writers;
 
 use crate::cipher::MasterKey;
 use crate::entropy::Entropy;
@@ -29,13 +31,14 @@ use crate::layout::{self, ordered};
 use crate::projection::text::{TextDoc, TextError, TextIndex};
 use crate::projection::vectors::VectorIndex;
 use crate::screen::Guard;
-use crate::slots::Slot;
+use crate::slots::{Slot, SlotSet};
 use crate::tx::Tx;
 use crdt::codec::DecodeError;
 use crdt::event::{Event, Signed};
 use crdt::id::{EventId, MemoryId};
 use crdt::identity::{DeviceCertificate, DeviceKey, PersonKey};
 use crdt::memory::Content;
+use crdt::selector::Selector;
 use crdt::time::Timestamp;
 use state::State;
 use std::collections::BTreeMap;
@@ -110,6 +113,8 @@ pub struct Store {
     state: RwLock<State>,
     text: TextIndex,
     vectors: RwLock<VectorIndex>,
+    selections: selections::Selections,
+    writers: writers::Writers,
     /// Whether a commit failed since the rows were last read: it may turn out to be there.
     is_suspect: AtomicBool,
 }
@@ -123,6 +128,11 @@ impl Store {
     /// Runs `f` on the state as of the last commit.
     pub fn read<T>(&self, f: impl FnOnce(&State) -> T) -> T {
         f(&self.lock_state())
+    }
+
+    /// Returns the slots of the memories that are shown and that a selector without texts takes in.
+    pub fn selected(&self, selector: &Selector, now: Timestamp) -> Arc<SlotSet> {
+        self.selections.of(&self.lock_state(), selector, now)
     }
 
     fn lock_state(&self) -> RwLockReadGuard<'_, State> {
@@ -149,61 +159,6 @@ impl Store {
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         self.run(now, Durability::Relaxed, f)
-    }
-
-    fn run<T, E: From<StoreError>>(
-        &self,
-        now: Timestamp,
-        durability: Durability,
-        f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.look_again().map_err(E::from)?;
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let head = state.head;
-        let mut tx = Tx::new(
-            &mut state,
-            &*self.kv,
-            &self.opaque,
-            (&self.owner, &self.entropy),
-            now,
-        );
-        let value = match f(&mut tx) {
-            Ok(value) => value,
-            Err(error) => {
-                let broken = tx.take_broken();
-                drop(tx);
-                if let Some((memory, reason)) = broken {
-                    self.quarantine(&mut state, memory, reason, now);
-                }
-                return Err(error);
-            }
-        };
-        let durability = if tx.state().head == head {
-            durability
-        } else {
-            Durability::Durable
-        };
-        let done = tx.commit(durability);
-        if done.is_err() {
-            self.is_suspect.store(true, Ordering::Release);
-        }
-        let done = done.map_err(E::from)?;
-        // Under the lock, so that the index takes commits in their order.
-        self.index_touched(&done.touched, &state, state.head)
-            .map_err(E::from)?;
-        drop(state);
-        Ok(value)
-    }
-
-    /// Notes a memory whose document failed a transaction, in one of its own.
-    fn quarantine(&self, state: &mut State, memory: MemoryId, reason: String, now: Timestamp) {
-        let by = (&self.owner, &self.entropy);
-        let mut tx = Tx::new(state, &*self.kv, &self.opaque, by, now);
-        tx.quarantine(memory, reason);
-        if let Err(error) = tx.commit(Durability::Durable) {
-            // The next who needs the document finds it again.
-            tracing::warn!(%error, "a quarantine was not noted");
-        }
     }
 
     /// Reads the rows again if a commit failed: once the engine is open again, what was not

@@ -140,6 +140,15 @@ struct Saved {
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) touched: BTreeMap<MemoryId, Option<Content>>,
+    saved: Saved,
+}
+
+impl Done {
+    /// Puts the state back to what it was before the transaction, when those after it are taken
+    /// back already.
+    pub(crate) fn take_back(self, state: &mut State) {
+        self.saved.put_back(state);
+    }
 }
 
 impl<'a> Tx<'a> {
@@ -216,6 +225,7 @@ impl<'a> Tx<'a> {
         self.state.changes.note(memories, everything);
         Ok(Done {
             touched: std::mem::take(&mut self.touched),
+            saved: std::mem::take(&mut self.saved),
         })
     }
 
@@ -348,69 +358,71 @@ impl<'a> Tx<'a> {
         let before = || self.state.waiting.clone();
         self.saved.waiting.get_or_insert_with(before);
     }
+}
 
-    fn put_back(&mut self) {
-        let saved = std::mem::take(&mut self.saved);
+impl Saved {
+    fn put_back(self, state: &mut State) {
+        let saved = self;
         let (head, clock, rotation, floor, wall) = saved.scalars;
-        self.state.head = head;
-        self.state.clock = clock;
-        self.state.rotation = rotation;
-        self.state.floor = floor;
-        self.state.wall = wall;
+        state.head = head;
+        state.clock = clock;
+        state.rotation = rotation;
+        state.floor = floor;
+        state.wall = wall;
         if let Some((authority, consent, screen, own)) = saved.authority {
-            self.state.screen = screen;
-            self.state.authority = authority;
-            self.state.consent = consent;
-            self.state.own = own;
+            state.screen = screen;
+            state.authority = authority;
+            state.consent = consent;
+            state.own = own;
         }
         if let Some(peers) = saved.peers {
-            self.state.peers = peers;
+            state.peers = peers;
         }
         if let Some(texts) = saved.texts {
-            self.state.texts = texts;
+            state.texts = texts;
         }
         if let Some(invites) = saved.invites {
-            self.state.invites = invites;
+            state.invites = invites;
         }
         if let Some(late) = saved.late {
-            self.state.late = late;
+            state.late = late;
         }
         if let Some(forks) = saved.forks {
-            self.state.forks = forks;
+            state.forks = forks;
         }
         if let Some(quarantined) = saved.quarantined {
-            self.state.quarantined = quarantined;
+            state.quarantined = quarantined;
         }
         if let Some(waiting) = saved.waiting {
-            self.state.waiting = waiting;
+            state.waiting = waiting;
         }
         if let Some(incarnation) = saved.incarnation {
-            self.state.incarnation = incarnation;
+            state.incarnation = incarnation;
         }
         for (memory, grants) in saved.members {
             match grants {
-                Some(grants) => self.state.members.insert(memory, grants),
-                None => self.state.members.remove(&memory),
+                Some(grants) => state.members.insert(memory, grants),
+                None => state.members.remove(&memory),
             };
         }
         for (memory, attachments) in saved.attached {
             match attachments {
-                Some(attachments) => self.state.attached.insert(memory, attachments),
-                None => self.state.attached.remove(&memory),
+                Some(attachments) => state.attached.insert(memory, attachments),
+                None => state.attached.remove(&memory),
             };
         }
         for (memory, facts) in saved.facts {
-            if let Some(now) = self.state.memories.remove(&memory) {
-                self.state.slots.remove(&now.slot);
+            if let Some(now) = state.memories.remove(&memory) {
+                state.slots.remove(&now.slot);
             }
             if let Some(facts) = facts {
-                self.state.put_facts(facts);
+                state.put_facts(facts);
             }
         }
         for (source, memory) in saved.sources {
             match memory {
-                Some(memory) => self.state.sources.insert(source, memory),
-                None => self.state.sources.remove(&source),
+                Some(memory) => state.sources.insert(source, memory),
+                None => state.sources.remove(&source),
             };
         }
     }
@@ -419,7 +431,7 @@ impl<'a> Tx<'a> {
 impl Drop for Tx<'_> {
     fn drop(&mut self) {
         if !self.is_committed {
-            self.put_back();
+            std::mem::take(&mut self.saved).put_back(self.state);
         }
     }
 }

@@ -18,7 +18,7 @@ static ASSET: &[u8] = include_bytes!("../../assets/builtin-256.bin");
 /// The built-in static model.
 #[derive(Debug, Clone, Copy)]
 pub struct Builtin {
-    matrix: Matrix<'static>,
+    matrix: &'static Matrix<'static>,
 }
 
 impl Builtin {
@@ -26,18 +26,18 @@ impl Builtin {
     pub fn load() -> Result<Self, EmbedError> {
         static PARSED: OnceLock<Matrix<'static>> = OnceLock::new();
         let matrix = if let Some(parsed) = PARSED.get() {
-            *parsed
+            parsed
         } else {
             let parsed = Matrix::parse(ASSET)?;
-            *PARSED.get_or_init(|| parsed)
+            PARSED.get_or_init(|| parsed)
         };
         Ok(Self { matrix })
     }
 
     /// Embeds one text; all zeros if no word of it is known.
-    pub fn embed_one(&self, text: &str) -> Vec<f32> {
+    pub fn embed_one(self, text: &str) -> Vec<f32> {
         let mut sum = vec![0.0; self.matrix.dimensions];
-        tokens(text, &self.matrix, |token| self.matrix.add(token, &mut sum));
+        tokens(text, self.matrix, |token| self.matrix.add(token, &mut sum));
         let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
         if length > 0.0 {
             for value in &mut sum {

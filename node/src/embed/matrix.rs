@@ -7,6 +7,8 @@
 //!
 //! Invariant: after [`Matrix::parse`] every token has its word, its scale and its row.
 
+use std::collections::HashMap;
+
 use super::EmbedError;
 use super::wordpiece::Vocabulary;
 
@@ -14,13 +16,13 @@ const MAGIC: &[u8; 8] = b"SBEMBED\0";
 const VERSION: u32 = 1;
 
 /// A parsed model over borrowed bytes.
-#[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     pub(super) name: &'a str,
     pub(super) dimensions: usize,
     longest: usize,
-    offsets: &'a [[u8; 4]],
-    words: &'a [u8],
+    /// Tokens by their word: most pieces that are looked up are none, and a search in the sorted
+    /// words took more than a tenth of an import.
+    tokens: HashMap<&'a [u8], usize>,
     scales: &'a [[u8; 4]],
     rows: &'a [u8],
 }
@@ -30,7 +32,7 @@ impl std::fmt::Debug for Matrix<'_> {
         f.debug_struct("Matrix")
             .field("name", &self.name)
             .field("dimensions", &self.dimensions)
-            .field("tokens", &self.scales.len())
+            .field("tokens", &self.tokens.len())
             .finish_non_exhaustive()
     }
 }
@@ -56,8 +58,8 @@ impl<'a> Matrix<'a> {
             return Err(EmbedError::Format { part: "offsets" });
         }
         let words_bytes = offsets.last().map_or(0, |raw| position(*raw));
-        let longest = longest(offsets);
         let words = rest.take(words_bytes, "tokens")?;
+        let words = words_of(words, offsets);
         let scales = rest.words(tokens, "scales")?;
         let rows = rest.take(tokens.saturating_mul(dimensions), "rows")?;
         if !rest.0.is_empty() {
@@ -66,12 +68,18 @@ impl<'a> Matrix<'a> {
         Ok(Self {
             name,
             dimensions,
-            longest,
-            offsets,
-            words,
+            longest: words.iter().map(|word| word.len()).max().unwrap_or(0),
+            tokens: words.into_iter().zip(0..).collect(),
             scales,
             rows,
         })
+    }
+
+    /// Returns the word of a token.
+    #[cfg(test)]
+    pub(super) fn word(&self, token: usize) -> Option<&'a [u8]> {
+        let mut tokens = self.tokens.iter();
+        tokens.find(|(_, at)| **at == token).map(|(word, _)| *word)
     }
 
     /// Adds a token's vector to a sum.
@@ -85,26 +93,11 @@ impl<'a> Matrix<'a> {
             }
         }
     }
-
-    /// Returns the bytes of a token's word.
-    pub(super) fn word(&self, at: usize) -> Option<&'a [u8]> {
-        let (start, end) = (self.offsets.get(at)?, self.offsets.get(at + 1)?);
-        self.words.get(position(*start)..position(*end))
-    }
 }
 
 impl Vocabulary for Matrix<'_> {
     fn find(&self, piece: &str) -> Option<usize> {
-        let (mut low, mut high) = (0, self.scales.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.word(middle)?.cmp(piece.as_bytes()) {
-                std::cmp::Ordering::Equal => return Some(middle),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        self.tokens.get(piece.as_bytes()).copied()
     }
 
     fn piece_bytes_max(&self) -> usize {
@@ -112,14 +105,12 @@ impl Vocabulary for Matrix<'_> {
     }
 }
 
-/// Returns the bytes of the longest word.
-fn longest(offsets: &[[u8; 4]]) -> usize {
+/// Cuts the words apart; the offsets are sorted and the last is the length.
+fn words_of<'a>(words: &'a [u8], offsets: &[[u8; 4]]) -> Vec<&'a [u8]> {
     let ends = offsets.iter().skip(1);
-    let sizes = offsets
-        .iter()
-        .zip(ends)
-        .map(|(start, end)| position(*end) - position(*start));
-    sizes.max().unwrap_or_default()
+    let places = offsets.iter().zip(ends);
+    let words = places.map(|(start, end)| words.get(position(*start)..position(*end)));
+    words.map(Option::unwrap_or_default).collect()
 }
 
 /// The bytes not read yet.

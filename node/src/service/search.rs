@@ -2,18 +2,18 @@
 
 use super::view::has_text;
 use super::{Failure, Services};
-use crdt::grant::authority::Grant;
 use crdt::selector::Selector;
 use protocol::api::PAGE_MAX;
 use protocol::api::problem::ErrorCode;
 use protocol::api::search::{Hit, QUERY_BYTES_MAX, SearchRequest, SearchResponse, Why};
+use std::sync::Arc;
 use std::time::Instant;
 use storage::projection::text::{MatchKind, TextQuery};
-use storage::records::Facts;
 use storage::search::fusion::Fusion;
 use storage::search::snippet::snippet;
 use storage::search::{self, SearchMode};
 use storage::slots::{Slot, SlotSet};
+use storage::store::state::State;
 
 const LIMIT_DEFAULT: usize = 10;
 const SNIPPET_CHARS: usize = 200;
@@ -49,7 +49,7 @@ impl Services {
         let asked = search::SearchRequest {
             query: &query,
             vector: vector.as_deref(),
-            allowed: allowed.as_ref(),
+            allowed: allowed.as_deref(),
             mode,
             limit,
             fusion: Fusion::default(),
@@ -82,33 +82,16 @@ impl Services {
     }
 
     /// The slots that may be found; none if all that are indexed may.
-    fn allowed(&self, selector: Option<&str>) -> Result<Option<SlotSet>, Failure> {
-        let Some(text) = selector.filter(|text| !text.trim().is_empty()) else {
+    fn allowed(&self, selector: Option<&str>) -> Result<Option<Arc<SlotSet>>, Failure> {
+        let selector = selector.filter(|text| !text.trim().is_empty());
+        let selector = match selector {
+            Some(text) => Selector::parse(text)?,
             // What is hidden is left out inside the query, so that it takes no place of others.
-            return Ok(self.store().read(|state| {
-                // Only what a grant to this person brought and took away can be hidden.
-                let was_revoked =
-                    |grant: &Grant| grant.grantee == state.me && grant.revoked.is_some();
-                let hides = state.authority.grants().any(was_revoked)
-                    && state.memories.values().any(|facts| state.is_hidden(facts));
-                let shown = state
-                    .memories
-                    .values()
-                    .filter(|facts| state.is_shown(facts));
-                hides.then(|| shown.map(|facts| Slot(facts.slot)).collect())
-            }));
+            None if self.store().read(may_hide) => Selector::All,
+            None => return Ok(None),
         };
-        let selector = Selector::parse(text)?;
         if !has_text(&selector) {
-            // In one pass over the memories as they lie: looking each up costs twice as much.
-            let now = crate::clock::now();
-            return Ok(Some(self.store().read(|state| {
-                let fits = |facts: &&Facts| {
-                    selector.matches(&state.label(facts, now)) && state.is_shown(facts)
-                };
-                let facts = state.memories.values().filter(fits);
-                facts.map(|facts| Slot(facts.slot)).collect()
-            })));
+            return Ok(Some(self.store().selected(&selector, crate::clock::now())));
         }
         let selected = self.select(&selector)?;
         let slots = self.store().read(|state| {
@@ -118,7 +101,7 @@ impl Services {
                 .map(|facts| Slot(facts.slot))
                 .collect()
         });
-        Ok(Some(slots))
+        Ok(Some(Arc::new(slots)))
     }
 
     fn show(&self, hit: search::Hit) -> Result<Option<Hit>, Failure> {
@@ -166,4 +149,10 @@ impl Services {
             },
         }))
     }
+}
+
+/// Tells whether a memory may be hidden: only what a grant brought and took away can be.
+fn may_hide(state: &State) -> bool {
+    let mut grants = state.authority.grants();
+    grants.any(|grant| grant.grantee == state.me && grant.revoked.is_some())
 }

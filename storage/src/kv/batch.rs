@@ -111,7 +111,7 @@ impl Op {
     }
 }
 
-fn fits(bytes: usize, limit: usize) -> Result<(), KvError> {
+pub(super) fn fits(bytes: usize, limit: usize) -> Result<(), KvError> {
     if bytes > limit {
         return Err(KvError::TooLarge { bytes, limit });
     }

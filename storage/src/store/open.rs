@@ -15,7 +15,7 @@ use crate::projection::text::TextIndex;
 use crate::projection::vectors::{SlotVectors, VectorIndex};
 use crate::quarantine::Quarantined;
 use crate::records::{Facts, Invite, Member, Peer};
-use crate::screen::Guard;
+use crate::screen::{Guard, Screen};
 use crate::slots::Slot;
 use crdt::codec::Canonical;
 use crdt::event::{Incarnation, Signed};
@@ -46,6 +46,8 @@ pub(super) fn open(parts: Parts<'_>, now: Timestamp) -> Result<Store, StoreError
     let text = TextIndex::open(text, Cipher::new(master, Context::TextIndex))?;
     let store = Store {
         vectors: RwLock::new(VectorIndex::new(model.1)),
+        selections: super::selections::Selections::default(),
+        writers: super::writers::Writers::default(),
         state: RwLock::new(state),
         text,
         kv,
@@ -137,6 +139,22 @@ impl State {
         incarnation: Incarnation,
         guard: Arc<dyn Guard>,
     ) -> Self {
+        let screen = guard.compile(None);
+        Self::without_rows(me, incarnation, guard, screen)
+    }
+
+    /// Returns what stands in for this state while a transaction has it.
+    pub(super) fn hollow(&self) -> Self {
+        let (guard, screen) = (Arc::clone(&self.guard), Arc::clone(&self.screen));
+        Self::without_rows(self.me, self.incarnation, guard, screen)
+    }
+
+    fn without_rows(
+        me: crdt::id::PersonId,
+        incarnation: Incarnation,
+        guard: Arc<dyn Guard>,
+        screen: Arc<dyn Screen>,
+    ) -> Self {
         Self {
             me,
             incarnation,
@@ -158,7 +176,7 @@ impl State {
             quarantined: BTreeMap::new(),
             waiting: crate::waiting::Waiting::default(),
             consent: BTreeMap::new(),
-            screen: guard.compile(None),
+            screen,
             guard,
             floor: 0,
             own: super::own::Own::default(),

@@ -5,7 +5,9 @@ mod entropy;
 mod integrity;
 mod ledger;
 mod power_cut;
+mod selections;
 mod witness;
+mod writers;
 mod writing;
 
 use super::*;

@@ -19,7 +19,7 @@ fn tokens_agree_with_the_reference_tokenizer() {
     let matrix = Builtin::load().unwrap().matrix;
     for case in golden() {
         let mut found = Vec::new();
-        tokens(&case.text, &matrix, |token| {
+        tokens(&case.text, matrix, |token| {
             found.push(String::from_utf8(matrix.word(token).unwrap().to_vec()).unwrap());
         });
         assert_eq!(found, case.tokens, "{:?}", case.text);

@@ -1,10 +1,14 @@
-//! One slot's vectors: normalised, quantised, and as bytes.
+//! One slot's vectors: normalised, as exact as matters, and as bytes.
 //!
 //! Format, little endian: version (1 byte), dimensions (u16), chunks (u16), then for each chunk its
-//! scale (f32), its codes (one i8 per dimension) and its exact values (one f32 per dimension).
+//! scale (f32) and its codes (one i16 per dimension): `value = code * scale`, which is off by a
+//! 65,000th of the largest value at most. Version 1 had a scale, codes of one byte and the values
+//! themselves (f32), two and a half times as much; it is still read.
 //!
-//! Invariant: whatever [`SlotVectors::decode`] accepts, [`SlotVectors::encode`] gives back byte for
-//! byte: the codes are those of the exact values, and nothing follows the last chunk.
+//! Invariant: whatever [`SlotVectors::decode`] accepts in this version, [`SlotVectors::encode`] gives
+//! back byte for byte: there is one form of every vector, and nothing follows the last chunk.
+
+use std::ops::Range;
 
 use super::VectorError;
 
@@ -17,9 +21,16 @@ pub const DIMENSIONS_MAX: usize = 4096;
 /// What is kept free when vectors are added: one of so many parts.
 const GROWTH_PART: usize = 8;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version with values of four bytes.
+const VERSION_OF_FLOATS: u8 = 1;
 const HEADER_BYTES: usize = 5;
+const SCALE_BYTES: usize = 4;
+/// How far the length of a stored vector may be from one: rounding of a few thousand codes.
+const LENGTH_ERROR: f32 = 0.01;
+/// The greatest code of one byte and of two.
 const CODE_MAX: f32 = 127.0;
+const FINE_CODE_MAX: i16 = i16::MAX;
 
 /// Why stored vectors could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,37 +41,31 @@ pub enum DecodeError {
     /// The bytes are shorter or longer than their header says.
     #[error("stored vectors have the wrong length")]
     Length,
-    /// The codes do not belong to the exact values.
-    #[error("stored codes differ from the exact vectors")]
+    /// The codes or their scale are not as they are written.
+    #[error("stored codes are out of range")]
     Codes,
     /// The values are not acceptable as vectors.
     #[error(transparent)]
     Vectors(#[from] VectorError),
 }
 
-/// The vectors of one slot, exact and quantised.
+/// The vectors of one slot, each as codes of two bytes and their scale.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SlotVectors {
     dimensions: usize,
-    exact: Vec<Vec<f32>>,
-    quantised: Quantised,
+    scales: Vec<f32>,
+    codes: Vec<i16>,
 }
 
 impl SlotVectors {
-    /// Checks, normalises and quantises the vectors of one slot, one per chunk.
+    /// Checks, normalises and keeps the vectors of one slot, one per chunk.
     pub fn new(dimensions: usize, chunks: &[Vec<f32>]) -> Result<Self, VectorError> {
-        let exact: Vec<_> = chunks
-            .iter()
-            .map(|chunk| normalised(chunk))
-            .collect::<Result<_, _>>()?;
-        Self::of_normalised(dimensions, exact)
-    }
-
-    fn of_normalised(dimensions: usize, exact: Vec<Vec<f32>>) -> Result<Self, VectorError> {
-        if exact.is_empty() || exact.len() > CHUNKS_MAX {
-            return Err(VectorError::Chunks { found: exact.len() });
+        if chunks.is_empty() || chunks.len() > CHUNKS_MAX {
+            return Err(VectorError::Chunks {
+                found: chunks.len(),
+            });
         }
-        if let Some(odd) = exact.iter().find(|chunk| chunk.len() != dimensions) {
+        if let Some(odd) = chunks.iter().find(|chunk| chunk.len() != dimensions) {
             return Err(VectorError::Dimensions {
                 expected: dimensions,
                 found: odd.len(),
@@ -72,12 +77,19 @@ impl SlotVectors {
                 found: dimensions,
             });
         }
-        let quantised = Quantised::of(&exact);
-        Ok(Self {
+        let mut stored = Self {
             dimensions,
-            exact,
-            quantised,
-        })
+            scales: Vec::with_capacity(chunks.len()),
+            codes: Vec::with_capacity(chunks.len() * dimensions),
+        };
+        for chunk in chunks {
+            let values = normalised(chunk)?;
+            let scale = largest(&values) / f32::from(FINE_CODE_MAX);
+            stored.scales.push(scale);
+            let codes = values.iter().map(|value| fine_code_of(*value, scale));
+            stored.codes.extend(codes);
+        }
+        Ok(stored)
     }
 
     /// Returns the number of dimensions.
@@ -85,23 +97,22 @@ impl SlotVectors {
         self.dimensions
     }
 
-    /// Returns the exact vectors, of length one (or zero where a zero vector was given).
-    pub fn exact(&self) -> &[Vec<f32>] {
-        &self.exact
+    fn chunks(&self) -> impl Iterator<Item = (f32, &[i16])> {
+        let codes = self.codes.chunks_exact(self.dimensions.max(1));
+        self.scales.iter().copied().zip(codes)
     }
 
     /// Returns the bytes to keep.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
-        for length in [self.dimensions, self.exact.len()] {
+        for length in [self.dimensions, self.scales.len()] {
             // Both are bounded by constants below 2^16, so two bytes hold them.
             let [low, high, ..] = length.to_le_bytes();
             bytes.extend([low, high]);
         }
-        for (chunk, (scale, codes)) in self.exact.iter().zip(self.quantised.rows()) {
+        for (scale, codes) in self.chunks() {
             bytes.extend(scale.to_le_bytes());
-            bytes.extend(codes.iter().map(|code| code.to_le_bytes()[0]));
-            bytes.extend(chunk.iter().flat_map(|value| value.to_le_bytes()));
+            bytes.extend(codes.iter().flat_map(|code| code.to_le_bytes()));
         }
         bytes
     }
@@ -111,9 +122,11 @@ impl SlotVectors {
         let (&[version, d0, d1, c0, c1], body) = bytes
             .split_first_chunk::<HEADER_BYTES>()
             .ok_or(DecodeError::Length)?;
-        if version != VERSION {
-            return Err(DecodeError::Version(version));
-        }
+        let value_bytes = match version {
+            VERSION => 2,
+            VERSION_OF_FLOATS => 5,
+            other => return Err(DecodeError::Version(other)),
+        };
         let found = usize::from(u16::from_le_bytes([d0, d1]));
         if found != dimensions || found == 0 {
             return Err(VectorError::Dimensions {
@@ -122,39 +135,75 @@ impl SlotVectors {
             }
             .into());
         }
-        let chunk_bytes = 4 + 5 * found;
-        if body.len() != chunk_bytes * usize::from(u16::from_le_bytes([c0, c1])) {
+        let chunk_bytes = SCALE_BYTES + value_bytes * found;
+        let count = usize::from(u16::from_le_bytes([c0, c1]));
+        if body.len() != chunk_bytes * count {
             return Err(DecodeError::Length);
         }
-        let exact = body
-            .chunks_exact(chunk_bytes)
-            .map(|chunk| exact_of(chunk, found))
-            .collect();
-        let vectors = Self::of_exact(dimensions, exact)?;
-        if vectors.encode() == bytes {
-            Ok(vectors)
-        } else {
-            Err(DecodeError::Codes)
+        if count == 0 || count > CHUNKS_MAX {
+            return Err(VectorError::Chunks { found: count }.into());
         }
+        let chunks = body.chunks_exact(chunk_bytes);
+        if version == VERSION_OF_FLOATS {
+            let values: Vec<_> = chunks.map(|chunk| floats_of(chunk, found)).collect();
+            return Ok(Self::new(dimensions, &values)?);
+        }
+        let mut stored = Self {
+            dimensions,
+            scales: Vec::with_capacity(count),
+            codes: Vec::with_capacity(count * found),
+        };
+        for chunk in chunks {
+            let (scale, codes) = chunk
+                .split_first_chunk::<SCALE_BYTES>()
+                .ok_or(DecodeError::Length)?;
+            let scale = f32::from_le_bytes(*scale);
+            stored.scales.push(scale);
+            let (codes, _) = codes.as_chunks::<2>();
+            let codes = codes.iter().map(|code| i16::from_le_bytes(*code));
+            let first = stored.codes.len();
+            stored.codes.extend(codes);
+            let codes = stored.codes.get(first..).unwrap_or_default();
+            if !is_written_so(scale, codes) {
+                return Err(DecodeError::Codes);
+            }
+        }
+        Ok(stored)
     }
 
-    /// Takes values that were normalised before they were stored, without touching them again.
-    fn of_exact(dimensions: usize, exact: Vec<Vec<f32>>) -> Result<Self, VectorError> {
-        if exact.iter().flatten().any(|value| !value.is_finite()) {
-            return Err(VectorError::NotFinite);
+    /// Returns the vectors with one byte per dimension.
+    pub(super) fn quantised(&self) -> Quantised {
+        let ratio = CODE_MAX / f32::from(FINE_CODE_MAX);
+        let codes = self.codes.iter();
+        Quantised {
+            scales: self.scales.iter().map(|scale| scale / ratio).collect(),
+            codes: codes
+                .map(|code| code_of(f32::from(*code), 1.0 / ratio))
+                .collect(),
         }
-        Self::of_normalised(dimensions, exact)
-    }
-
-    pub(super) fn quantised(&self) -> &Quantised {
-        &self.quantised
     }
 
     /// Returns the cosine of the chunk nearest to the query.
     pub(super) fn cosine(&self, query: &[f32]) -> Option<f32> {
-        let cosines = self.exact.iter().map(|chunk| dot(chunk, query));
+        let cosines = self.chunks().map(|(scale, codes)| {
+            let products = codes.iter().zip(query);
+            let sum: f32 = products.map(|(code, value)| f32::from(*code) * value).sum();
+            sum * scale
+        });
         cosines.max_by(f32::total_cmp)
     }
+}
+
+/// Tells whether codes are those of a vector of length one, or of none, as they are written: the
+/// largest is the greatest code.
+fn is_written_so(scale: f32, codes: &[i16]) -> bool {
+    let largest = codes.iter().map(|code| code.unsigned_abs()).max();
+    if scale.to_bits() == 0 {
+        return largest == Some(0);
+    }
+    let square: f32 = codes.iter().map(|code| f32::from(*code).powi(2)).sum();
+    let length = square.sqrt() * scale;
+    largest == Some(FINE_CODE_MAX.unsigned_abs()) && (length - 1.0).abs() < LENGTH_ERROR
 }
 
 /// Vectors with one byte per dimension, one after the other: `value = code * scale`.
@@ -166,7 +215,8 @@ pub(super) struct Quantised {
 
 impl Quantised {
     pub(super) fn of(vectors: &[Vec<f32>]) -> Self {
-        let scales: Vec<f32> = vectors.iter().map(|vector| scale_of(vector)).collect();
+        let scales = vectors.iter().map(|vector| largest(vector) / CODE_MAX);
+        let scales: Vec<f32> = scales.collect();
         let codes = vectors
             .iter()
             .zip(&scales)
@@ -193,59 +243,37 @@ impl Quantised {
         self.codes.extend_from_slice(&other.codes);
     }
 
-    /// Adds some vectors of another.
-    pub(super) fn append_part(&mut self, other: &Self, first: usize, count: usize, width: usize) {
-        let (scales, codes) = other.part(first, count, width);
-        self.scales.extend_from_slice(scales);
-        self.codes.extend_from_slice(codes);
+    /// Returns a copy of some vectors of `width` dimensions.
+    pub(super) fn cut(&self, rows: Range<usize>, width: usize) -> Self {
+        let codes = rows.start * width..rows.end * width;
+        Self {
+            scales: self.scales.get(rows).unwrap_or_default().to_vec(),
+            codes: self.codes.get(codes).unwrap_or_default().to_vec(),
+        }
     }
 
-    fn rows(&self) -> impl Iterator<Item = (f32, &[i8])> {
-        let width = (self.codes.len() / self.scales.len().max(1)).max(1);
-        self.scales
-            .iter()
-            .copied()
-            .zip(self.codes.chunks_exact(width))
+    /// Returns the codes, vector after vector.
+    pub(super) fn codes(&self) -> &[i8] {
+        &self.codes
     }
 
+    /// Returns the cosine of a vector of `width` dimensions with the one of the query.
     #[expect(
         clippy::inline_always,
         reason = "only what is inlined is compiled for the processor"
     )]
     #[inline(always)]
-    fn part(&self, first: usize, count: usize, width: usize) -> (&[f32], &[i8]) {
-        let end = first + count;
-        let scales = self.scales.get(first..end).unwrap_or_default();
-        let codes = self.codes.get(first * width..end * width);
-        (scales, codes.unwrap_or_default())
-    }
-
-    /// Returns the greatest cosine of some vectors of `width` dimensions with the one of the query.
-    #[expect(
-        clippy::inline_always,
-        reason = "only what is inlined is compiled for the processor"
-    )]
-    #[inline(always)]
-    pub(super) fn best_cosine(
-        &self,
-        first: usize,
-        count: usize,
-        width: usize,
-        query: &Self,
-    ) -> f32 {
-        let query_scale = query.scales.first().copied().unwrap_or(0.0);
-        let (scales, codes) = self.part(first, count, width);
-        let rows = scales.iter().zip(codes.chunks_exact(width.max(1)));
-        let cosines = rows.map(|(scale, codes)| {
-            let product = dot_codes(codes, &query.codes);
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a rounding of 2^-24 is no matter here"
-            )]
-            let product = product as f32;
-            product * scale * query_scale
-        });
-        cosines.fold(-1.0, f32::max)
+    pub(super) fn cosine(&self, row: usize, width: usize, query: &Self) -> f32 {
+        let codes = self.codes.get(row * width..(row + 1) * width);
+        let scale = self.scales.get(row).copied().unwrap_or_default();
+        let query_scale = query.scales.first().copied().unwrap_or_default();
+        let product = dot_codes(codes.unwrap_or_default(), &query.codes);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a rounding of 2^-24 is no matter here"
+        )]
+        let product = product as f32;
+        product * scale * query_scale
     }
 }
 
@@ -255,9 +283,7 @@ pub(super) fn normalised(vector: &[f32]) -> Result<Vec<f32>, VectorError> {
         return Err(VectorError::NotFinite);
     }
     // Dividing by the largest value first keeps the squares of huge values finite.
-    let largest = vector
-        .iter()
-        .fold(0.0, |largest: f32, value| largest.max(value.abs()));
+    let largest = largest(vector);
     if largest == 0.0 {
         return Ok(vector.to_vec());
     }
@@ -266,9 +292,10 @@ pub(super) fn normalised(vector: &[f32]) -> Result<Vec<f32>, VectorError> {
     Ok(scaled.iter().map(|value| value / length).collect())
 }
 
-fn exact_of(chunk: &[u8], dimensions: usize) -> Vec<f32> {
+/// Returns the values of a chunk of the version of floats.
+fn floats_of(chunk: &[u8], dimensions: usize) -> Vec<f32> {
     let (values, _) = chunk
-        .get(4 + dimensions..)
+        .get(SCALE_BYTES + dimensions..)
         .unwrap_or_default()
         .as_chunks::<4>();
     values
@@ -277,11 +304,22 @@ fn exact_of(chunk: &[u8], dimensions: usize) -> Vec<f32> {
         .collect()
 }
 
-fn scale_of(vector: &[f32]) -> f32 {
-    vector
-        .iter()
-        .fold(0.0, |largest: f32, value| largest.max(value.abs()))
-        / CODE_MAX
+fn largest(vector: &[f32]) -> f32 {
+    let values = vector.iter();
+    values.fold(0.0, |largest: f32, value| largest.max(value.abs()))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "clamped to the range of an i16 just before"
+)]
+fn fine_code_of(value: f32, scale: f32) -> i16 {
+    let most = f32::from(FINE_CODE_MAX);
+    if scale > 0.0 {
+        (value / scale).round().clamp(-most, most) as i16
+    } else {
+        0
+    }
 }
 
 #[expect(
@@ -303,8 +341,8 @@ fn dot(left: &[f32], right: &[f32]) -> f32 {
         .sum()
 }
 
-/// A plain sum is the form in which the compiler finds the vector instructions; sums in lanes by
-/// hand were up to three times slower at low optimisation and equal at high.
+/// A plain sum of products of 16 bits is the form in which the compiler finds the instruction that
+/// multiplies and adds pairs of them.
 #[expect(
     clippy::inline_always,
     reason = "only what is inlined is compiled for the processor"
@@ -313,6 +351,6 @@ fn dot(left: &[f32], right: &[f32]) -> f32 {
 fn dot_codes(left: &[i8], right: &[i8]) -> i32 {
     left.iter()
         .zip(right)
-        .map(|(left, right)| i32::from(*left) * i32::from(*right))
+        .map(|(left, right)| i32::from(i16::from(*left)) * i32::from(i16::from(*right)))
         .sum()
 }

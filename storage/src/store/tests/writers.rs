@@ -1,0 +1,216 @@
+//! Transactions that come together share a commit, and each is whole or not there.
+
+use super::*;
+use crate::kv::{Item, Keyspace, Page, Scan, Stats, Verification};
+use std::sync::atomic::AtomicUsize;
+use std::thread;
+
+/// Writers that stand at the door while the first one runs.
+const OTHERS: usize = 6;
+
+/// Counts the commits that reach the disk, and refuses them when told to.
+#[derive(Debug)]
+struct Watched {
+    inner: Arc<dyn Kv>,
+    commits: AtomicUsize,
+    refuses: AtomicBool,
+}
+
+impl Kv for Watched {
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), KvError> {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(KvError::Closed);
+        }
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        self.inner.commit(batch, durability)
+    }
+    fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.inner.get(keyspace, key)
+    }
+    fn get_many(
+        &self,
+        keyspace: Keyspace,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, KvError> {
+        self.inner.get_many(keyspace, keys)
+    }
+    fn scan(&self, keyspace: Keyspace, scan: &Scan) -> Result<Page, KvError> {
+        self.inner.scan(keyspace, scan)
+    }
+    fn health(&self) -> Health {
+        self.inner.health()
+    }
+    fn verify(&self, keyspaces: &[Keyspace]) -> Result<Verification, KvError> {
+        self.inner.verify(keyspaces)
+    }
+    fn stats(&self) -> Result<Stats, KvError> {
+        self.inner.stats()
+    }
+    fn close(&self) -> Result<(), KvError> {
+        self.inner.close()
+    }
+}
+
+struct Scene {
+    bench: Bench,
+    watched: Arc<Watched>,
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let (bench, folder) = (Bench::new(1), tempfile::tempdir().unwrap());
+        let rows = Sealed::new(Arc::new(MemoryStore::new()), &bench.master);
+        let watched = Arc::new(Watched {
+            inner: Arc::new(rows),
+            commits: AtomicUsize::new(0),
+            refuses: AtomicBool::new(false),
+        });
+        let kv: Arc<dyn Kv> = Arc::clone(&watched) as Arc<dyn Kv>;
+        let store = Store::open(bench.parts(kv, &bench.master, folder.path()), NOW).unwrap();
+        watched.commits.store(0, Ordering::SeqCst);
+        Self {
+            bench,
+            watched,
+            store,
+            _folder: folder,
+        }
+    }
+
+    fn keep(&self, body: &str) -> Result<MemoryId, WriteError> {
+        let mut content = Content::new(MemoryKind::Note, NOW);
+        body.clone_into(&mut content.body);
+        self.store
+            .transact(NOW, |tx| tx.create(&content, &SidecarPatch::default()))
+    }
+
+    /// Lets `first` run while the others stand at the door; returns what became of them.
+    fn together<T: Send>(
+        &self,
+        first: impl FnOnce(&mut Tx<'_>) -> Result<MemoryId, WriteError> + Send,
+        other: impl Fn(usize) -> T + Sync,
+    ) -> (Result<MemoryId, WriteError>, Vec<T>) {
+        thread::scope(|scope| {
+            let leader = scope.spawn(|| {
+                self.store.transact(NOW, |tx| {
+                    while self.store.writers.waiting() < OTHERS {
+                        thread::yield_now();
+                    }
+                    first(tx)
+                })
+            });
+            while !self.store.writers.is_open() {
+                thread::yield_now();
+            }
+            let other = &other;
+            let others: Vec<_> = (0..OTHERS)
+                .map(|number| scope.spawn(move || other(number)))
+                .collect();
+            let others = others.into_iter().map(|other| other.join().unwrap());
+            let others = others.collect();
+            (leader.join().unwrap(), others)
+        })
+    }
+
+    /// The memories in memory and in the rows, which have to be the same.
+    fn memories(&self) -> usize {
+        let rows = |keyspace| {
+            let page = self.watched.scan(keyspace, &Scan::all()).unwrap();
+            page.items.into_iter().map(|Item { key, .. }| key).count()
+        };
+        let (known, head) = self.store.read(|state| (state.memories.len(), state.head));
+        assert_eq!(rows(layout::FACTS), known);
+        assert_eq!(u64::try_from(rows(layout::LOG)).unwrap(), head);
+        known
+    }
+}
+
+fn note(tx: &mut Tx<'_>) -> Result<MemoryId, WriteError> {
+    let content = Content::new(MemoryKind::Note, NOW);
+    tx.create(&content, &SidecarPatch::default())
+}
+
+#[test]
+fn those_who_come_together_share_a_commit_and_all_are_there() {
+    let scene = Scene::new();
+    let (first, others) = scene.together(note, |number| scene.keep(&format!("harbour {number}")));
+    assert!(first.is_ok() && others.iter().all(Result::is_ok));
+    assert_eq!(scene.watched.commits.load(Ordering::SeqCst), 1);
+    assert_eq!(scene.memories(), 1 + OTHERS);
+    let query = TextQuery::parse("harbour");
+    let found = scene.store.search(&SearchRequest {
+        query: &query,
+        vector: None,
+        allowed: None,
+        mode: SearchMode::Text,
+        limit: 10,
+        fusion: Fusion::default(),
+    });
+    assert_eq!(found.unwrap().len(), OTHERS);
+}
+
+#[test]
+fn a_commit_that_fails_takes_everyone_back() {
+    let scene = Scene::new();
+    let kept = scene.keep("before").unwrap();
+    scene.watched.refuses.store(true, Ordering::SeqCst);
+    // One edits what was there, so that putting back in the wrong order would show.
+    let edit = |number: usize| MemoryEdit {
+        content: Edit {
+            title: Some(format!("title {number}")),
+            ..Edit::default()
+        },
+        ..MemoryEdit::default()
+    };
+    let (first, others) = scene.together(note, |number| {
+        scene.store.transact(NOW, |tx| tx.edit(kept, &edit(number)))
+    });
+    assert!(first.is_err() && others.iter().all(Result::is_err));
+    let before = scene.store.read(|state| state.memories[&kept].events.len());
+    assert_eq!((scene.memories(), before), (1, 1));
+    scene.watched.refuses.store(false, Ordering::SeqCst);
+    scene.keep("after").unwrap();
+    assert_eq!(scene.memories(), 2);
+}
+
+#[test]
+fn one_that_fails_or_panics_does_not_disturb_the_others() {
+    let scene = Scene::new();
+    let unknown = MemoryId([9; 32]);
+    let (first, others) = scene.together(note, |number| match number {
+        0 => scene.store.transact(NOW, |tx| {
+            note(tx)?;
+            tx.edit(unknown, &MemoryEdit::default()).map(|_| ())
+        }),
+        1 => {
+            let panics = std::panic::AssertUnwindSafe(|| {
+                scene.store.transact::<(), WriteError>(NOW, |tx| {
+                    note(tx)?;
+                    panic!("a fault in a transaction")
+                })
+            });
+            assert!(std::panic::catch_unwind(panics).is_err());
+            Ok(())
+        }
+        _ => scene.keep("fine").map(|_| ()),
+    });
+    assert!(first.is_ok());
+    assert_eq!(others.iter().filter(|other| other.is_err()).count(), 1);
+    assert_eq!(scene.memories(), 1 + OTHERS - 2);
+}
+
+#[test]
+fn a_leader_that_panics_leaves_the_door_open_for_the_next() {
+    let scene = Scene::new();
+    let panics = std::panic::AssertUnwindSafe(|| {
+        scene.store.transact::<(), WriteError>(NOW, |tx| {
+            note(tx)?;
+            panic!("a fault in a transaction")
+        })
+    });
+    assert!(std::panic::catch_unwind(panics).is_err());
+    assert_eq!(scene.memories(), 0);
+    scene.keep("after").unwrap();
+    assert_eq!((scene.memories(), scene.bench.seed), (1, 1));
+}
