@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use storage::projection::text::{MatchKind, TextQuery};
 use storage::search::fusion::Fusion;
-use storage::search::snippet::snippet;
+use storage::search::snippet::{Snippet, snippet};
 use storage::search::{self, SearchMode};
 use storage::slots::{Slot, SlotSet};
 use storage::store::state::State;
@@ -133,12 +133,8 @@ impl Services {
         Ok(Some(Hit {
             id: id.to_string(),
             title: content.title,
+            highlights: in_characters(&part),
             snippet: part.text,
-            highlights: part
-                .highlights
-                .into_iter()
-                .map(|range| (range.start, range.end))
-                .collect(),
             score: hit.score,
             from,
             why: Why {
@@ -155,4 +151,13 @@ impl Services {
 fn may_hide(state: &State) -> bool {
     let mut grants = state.authority.grants();
     grants.any(|grant| grant.grantee == state.me && grant.revoked.is_some())
+}
+
+/// Returns the found words as ranges of characters: what a program counts in, whatever its language.
+fn in_characters(part: &Snippet) -> Vec<(usize, usize)> {
+    let before = |at| part.text.get(..at).map_or(0, |text| text.chars().count());
+    let found = part.highlights.iter();
+    found
+        .map(|range| (before(range.start), before(range.end)))
+        .collect()
 }

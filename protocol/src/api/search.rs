@@ -66,6 +66,6 @@ pub struct Why {
     pub vector: Option<f32>,
     /// The words that matched.
     pub terms: Vec<String>,
-    /// `exact`, `phrase`, `prefix`, `fuzzy` or `meaning`.
+    /// `exact`, `stem`, `phrase`, `prefix`, `fuzzy` or `meaning`.
     pub matched_by: String,
 }

@@ -1,4 +1,4 @@
-//! Text: finding memories by their words, with BM25 over title, body and tags.
+//! Text: finding memories by their words, with BM25 over title, body and tags together.
 //!
 //! This is the only module that knows tantivy; callers see slots, words and scores. It stores no
 //! text, only the index of it, in sealed files, and it is not the truth: the folder may be deleted
@@ -28,12 +28,15 @@ mod analysis;
 mod cache;
 mod directory;
 mod folder;
+mod gather;
+pub(crate) mod language;
 mod plan;
 mod query;
 mod schema;
 mod view;
 
 pub use analysis::{WORD_BYTES_MAX, Word, words};
+pub(crate) use analysis::written;
 use directory::SealedDirectory;
 use plan::Plan;
 pub use query::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, TextQuery};
@@ -72,6 +75,17 @@ pub enum MatchKind {
     Prefix,
     /// A word that differs by one or two letters is there, and nowhere the word itself.
     Fuzzy,
+}
+
+impl MatchKind {
+    /// Writes a found word so that it says how it was found.
+    fn mark(self, word: &str) -> String {
+        match self {
+            Self::Phrase | Self::Exact | Self::Stem => word.to_owned(),
+            Self::Prefix => format!("{word}*"),
+            Self::Fuzzy => format!("{word}~"),
+        }
+    }
 }
 
 /// A memory that has words of the query.
@@ -256,7 +270,8 @@ impl TextIndex {
         self.flush()
     }
 
-    /// Returns the best hits among the allowed slots, best first; those with all words come first.
+    /// Returns the best hits among the allowed slots, best first; of a short query, those with all
+    /// words come first.
     pub fn search(
         &self,
         query: &TextQuery,
@@ -271,12 +286,12 @@ impl TextIndex {
             self.commit(false)?;
         }
         let searcher: Searcher = self.reader.searcher();
-        let with_length = self.fields.with_length();
-        let view = View::new(&searcher, allowed, &with_length)?;
-        if view.is_empty() {
+        let view = View::new(&searcher, allowed, self.fields.body)?;
+        if view.count == 0 {
             return Ok(Vec::new());
         }
-        Ok(Plan::new(&view, &self.fields, &query.units)?.run(&view, limit)?)
+        let plan = Plan::new(&view, &self.fields, &query.units, limit)?;
+        Ok(plan.run(&view, limit))
     }
 
     /// A panic elsewhere cannot leave the writer half changed: the engine checks its own state.

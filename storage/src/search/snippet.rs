@@ -1,13 +1,15 @@
 //! Snippets: the part of a text that shows best why it was found.
 //!
-//! The terms are those of a hit's reasons: a plain word stands for all its forms, `word*` for longer
-//! words that begin with it, `word~` for words that differ by a letter or two.
+//! The terms are those of a hit's reasons: a plain word stands for all its forms in the languages of
+//! the text, `word*` for longer words that begin with it, `word~` for words that differ by a letter or
+//! two, several words for these words one after the other.
 //!
 //! Invariant: ranges are bytes of the snippet's text and lie on character boundaries.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::projection::text::language::{Languages, Stems};
 use crate::projection::text::{Word, words};
 
 /// Words of a text that are looked at; what stands later is not shown.
@@ -33,14 +35,10 @@ pub struct Snippet {
 /// Returns the window of at most `chars_max` characters with most of the terms, the earliest of
 /// equals; without any term, the beginning.
 pub fn snippet(body: &str, terms: &[String], chars_max: usize) -> Snippet {
-    let terms: Vec<Term> = terms.iter().flat_map(|term| Term::read(term)).collect();
+    let terms: Vec<Term> = terms.iter().filter_map(|term| Term::read(term)).collect();
     let text = words(body);
     let text = text.get(..WORDS_MAX).unwrap_or(&text);
-    let found = |word: &Word| terms.iter().position(|term| term.matches(word));
-    let marks: Vec<(usize, Range<usize>)> = text
-        .iter()
-        .filter_map(|word| found(word).map(|term| (term, word.range.clone())))
-        .collect();
+    let marks = marks(text, &terms, Languages::of(body));
     let bounds: Vec<usize> = body
         .char_indices()
         .map(|(at, _)| at)
@@ -56,14 +54,46 @@ pub fn snippet(body: &str, terms: &[String], chars_max: usize) -> Snippet {
     let inside = marks
         .iter()
         .filter(|(_, r)| r.start >= window.start && r.end <= window.end);
+    let mut highlights: Vec<Range<usize>> = Vec::new();
+    for (_, found) in inside {
+        let found = found.start - window.start..found.end - window.start;
+        match highlights.last_mut() {
+            // Characters of one word, in a script without spaces.
+            Some(last) if last.end == found.start => last.end = found.end,
+            _ => highlights.push(found),
+        }
+    }
     Snippet {
-        highlights: inside
-            .map(|(_, r)| r.start - window.start..r.end - window.start)
-            .collect(),
+        highlights,
         cut_before: window.start > 0,
         cut_after: window.end < body.len(),
         text,
     }
+}
+
+/// Returns the words that a term is found in, each with the first such term.
+fn marks(text: &[Word], terms: &[Term], languages: Languages) -> Vec<(usize, Range<usize>)> {
+    let mut found: Vec<Option<usize>> = vec![None; text.len()];
+    for (number, term) in terms.iter().enumerate() {
+        for (at, word) in text.iter().enumerate() {
+            let count = match term {
+                Term::Row(row) => {
+                    let words = text[at..].iter().map(|word| &word.exact);
+                    let follow =
+                        row.len() <= text.len() - at && row.iter().eq(words.take(row.len()));
+                    if follow { row.len() } else { 0 }
+                }
+                term => usize::from(term.matches(word, languages)),
+            };
+            for place in &mut found[at..at + count] {
+                place.get_or_insert(number);
+            }
+        }
+    }
+    let marks = found.iter().zip(text);
+    marks
+        .filter_map(|(term, word)| Some(((*term)?, word.range.clone())))
+        .collect()
 }
 
 /// Turns white space other than a space into one of the same length in bytes.
@@ -135,31 +165,36 @@ fn whole_words(words: &[Word], range: Range<usize>, keep: usize) -> Range<usize>
     start..end
 }
 
-/// One word to look for.
+/// What to look for.
 #[derive(Debug)]
 enum Term {
-    Forms { exact: String, stem: String },
+    Forms(Stems, String),
     Prefix(String),
     Fuzzy(String),
+    /// Words that follow each other.
+    Row(Vec<String>),
 }
 
 impl Term {
-    /// Reads a reason of a hit; a phrase is several words.
-    fn read(reason: &str) -> Vec<Self> {
-        let build = |word: Word| match reason.chars().last() {
-            Some('*') => Self::Prefix(word.exact),
-            Some('~') => Self::Fuzzy(word.exact),
-            _ => Self::Forms {
-                exact: word.exact,
-                stem: word.stem,
-            },
-        };
-        words(reason).into_iter().map(build).collect()
+    /// Reads a reason of a hit.
+    fn read(reason: &str) -> Option<Self> {
+        let mut words: Vec<String> = words(reason).into_iter().map(|word| word.exact).collect();
+        if words.len() > 1 {
+            return Some(Self::Row(words));
+        }
+        let word = words.pop()?;
+        Some(match reason.chars().last() {
+            Some('*') => Self::Prefix(word),
+            Some('~') => Self::Fuzzy(word),
+            _ => Self::Forms(Stems::of(&word), word),
+        })
     }
 
-    fn matches(&self, word: &Word) -> bool {
+    fn matches(&self, word: &Word, languages: Languages) -> bool {
         match self {
-            Self::Forms { exact, stem } => word.exact == *exact || word.stem == *stem,
+            Self::Forms(stems, exact) => {
+                word.exact == *exact || stems.conflate(&word.exact) & languages.0 != 0
+            }
             Self::Prefix(start) => word.exact.starts_with(start.as_str()),
             Self::Fuzzy(guess) => {
                 let forgiven = if guess.chars().count() < 8 {
@@ -169,6 +204,7 @@ impl Term {
                 };
                 distance(guess, &word.exact).is_some_and(|distance| distance <= forgiven)
             }
+            Self::Row(_) => false,
         }
     }
 }
@@ -247,7 +283,25 @@ mod tests {
         );
         check("", &["x"], 10, "");
         check("some text", &[], 0, "…");
-        check("the red fox ran", &["red fox"], 80, "the [red] [fox] ran");
+        check(
+            "the red fox ran, red",
+            &["red fox"],
+            80,
+            "the [red] [fox] ran, red",
+        );
+        check(
+            "Ich habe die Rechnungen bezahlt und das Haus geputzt",
+            &["rechnung"],
+            80,
+            "Ich habe die [Rechnungen] bezahlt und das Haus geputzt",
+        );
+        check(
+            "昨日東京都庁に行った",
+            &["東京", "京都"],
+            80,
+            "昨日[東京都]庁に行った",
+        );
+        check("京の東、東京タワー", &["東京"], 80, "京の東、[東京]タワー");
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod first_sync;
 mod flood;
 mod http;
 mod integrity;
+mod languages;
 mod outage;
 mod plaintext;
 mod sharing;

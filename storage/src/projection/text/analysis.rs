@@ -1,25 +1,25 @@
 //! Words: how text becomes the terms of the index, and where each word stands in the text.
 //!
-//! Every word has two forms. The exact form is lower case with accents folded; the stem is the exact
-//! form without its English endings. Marks that combine with a letter count as part of the word
-//! (`e` and an acute accent is one letter, as `é` is). Scripts without spaces are cut into single
-//! characters, which a phrase puts together again. A word longer than [`WORD_BYTES_MAX`] is cut
-//! there, the same way in texts and in queries, so that long identifiers are still found.
+//! A word is lower case, its compatibility forms made one (NFKC: `ﬁ` is `fi`, a full-width letter a
+//! letter), accents folded. Marks that combine with a letter count as part of the word (`e` and an
+//! acute accent is one letter, as `é` is). Scripts that are searched without spaces (Han, kana,
+//! Hangul, Thai and their neighbours) are cut into single characters, and every two neighbours are a
+//! term as well, at the place of the first: a pair is what such a script has for a word. A word
+//! longer than [`WORD_BYTES_MAX`] is cut there, the same way in texts and in queries, so that long
+//! identifiers are still found.
 
-use std::iter::Peekable;
 use std::ops::Range;
-use std::str::CharIndices;
 
 use tantivy::tokenizer::{
-    AsciiFoldingFilter, Language, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer,
-    TokenizerManager,
+    AsciiFoldingFilter, TextAnalyzer, Token, TokenStream, Tokenizer, TokenizerManager,
 };
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
 /// The bytes of a word that are indexed.
 pub const WORD_BYTES_MAX: usize = 1024;
 
 pub(super) const EXACT: &str = "brain_exact";
-pub(super) const STEM: &str = "brain_stem";
 
 /// A word of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,29 +28,48 @@ pub struct Word {
     pub range: Range<usize>,
     /// The word in lower case, without accents.
     pub exact: String,
-    /// The stem of the exact form.
-    pub stem: String,
+    /// Whether it is one character of a script that is searched without spaces.
+    pub is_character: bool,
 }
 
 /// Returns the words of a text in their order.
 pub fn words(text: &str) -> Vec<Word> {
-    let (mut exact, mut stem) = (exact_analyzer(), stem_analyzer());
-    let mut exact = exact.token_stream(text);
-    let mut stem = stem.token_stream(text);
+    let mut analyzer = exact_analyzer();
+    let mut stream = analyzer.token_stream(text);
     let mut words = Vec::new();
-    while let (Some(plain), Some(stemmed)) = (exact.next(), stem.next()) {
-        words.push(Word {
-            range: plain.offset_from..plain.offset_to,
-            exact: plain.text.clone(),
-            stem: stemmed.text.clone(),
-        });
+    while let Some(token) = stream.next() {
+        let range = token.offset_from..token.offset_to;
+        // A pair is two words that are there already.
+        if token.position_length == 1 {
+            words.push(Word {
+                is_character: text.get(range.clone()).is_some_and(begins_alone),
+                range,
+                exact: token.text.clone(),
+            });
+        }
     }
     words
 }
 
+/// Returns whether a word begins with a character of a script that is searched without spaces.
+pub(super) fn begins_alone(word: &str) -> bool {
+    word.chars().next().is_some_and(stands_alone)
+}
+
+/// Writes words that follow each other, as people would.
+pub(crate) fn written(words: &[String]) -> String {
+    let mut text = String::new();
+    for word in words {
+        if !text.is_empty() && !(begins_alone(word) && text.ends_with(stands_alone)) {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+    text
+}
+
 pub(super) fn register(tokenizers: &TokenizerManager) {
     tokenizers.register(EXACT, exact_analyzer());
-    tokenizers.register(STEM, stem_analyzer());
 }
 
 fn exact_analyzer() -> TextAnalyzer {
@@ -59,17 +78,16 @@ fn exact_analyzer() -> TextAnalyzer {
         .build()
 }
 
-fn stem_analyzer() -> TextAnalyzer {
-    let words = TextAnalyzer::builder(WordTokenizer).filter(AsciiFoldingFilter);
-    words.filter(Stemmer::new(Language::English)).build()
-}
-
 /// Cuts a text into words in lower case.
 #[derive(Debug, Clone, Copy)]
 struct WordTokenizer;
 
 struct WordStream<'a> {
-    chars: Peekable<CharIndices<'a>>,
+    text: &'a str,
+    /// Where the next word is looked for.
+    at: usize,
+    /// The end of a pair that begins with the character just given.
+    pair: Option<usize>,
     token: Token,
 }
 
@@ -78,45 +96,56 @@ impl Tokenizer for WordTokenizer {
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
         WordStream {
-            chars: text.char_indices().peekable(),
+            text,
+            at: 0,
+            pair: None,
             token: Token::default(),
         }
     }
 }
 
 impl WordStream<'_> {
-    fn push(&mut self, at: usize, character: char) {
-        self.token.offset_to = at + character.len_utf8();
-        for lower in character.to_lowercase().filter(|lower| !is_mark(*lower)) {
-            if self.token.text.len() + lower.len_utf8() <= WORD_BYTES_MAX {
-                self.token.text.push(lower);
-            }
-        }
+    fn rest(&self) -> &str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn fill(&mut self, range: Range<usize>) {
+        self.token.offset_from = range.start;
+        self.token.offset_to = range.end;
+        self.token.text.clear();
+        normalise(
+            self.text.get(range).unwrap_or_default(),
+            &mut self.token.text,
+        );
     }
 }
 
 impl TokenStream for WordStream<'_> {
     fn advance(&mut self) -> bool {
-        while self
-            .chars
-            .next_if(|(_, character)| !character.is_alphanumeric())
-            .is_some()
-        {}
-        let Some((start, first)) = self.chars.next() else {
+        if let Some(end) = self.pair.take() {
+            self.token.position_length = 2;
+            self.fill(self.token.offset_from..end);
+            return true;
+        }
+        let Some(gap) = self.rest().find(char::is_alphanumeric) else {
             return false;
         };
-        self.token.text.clear();
-        self.token.position = self.token.position.wrapping_add(1);
-        self.token.offset_from = start;
-        self.push(start, first);
-        let joins = |character: char| {
-            is_mark(character) || (character.is_alphanumeric() && !stands_alone(character))
-        };
-        if !stands_alone(first) {
-            while let Some((at, next)) = self.chars.next_if(|(_, next)| joins(*next)) {
-                self.push(at, next);
+        let start = self.at + gap;
+        self.at = start;
+        let first = self.rest().chars().next().unwrap_or_default();
+        if stands_alone(first) {
+            self.at += character_bytes(self.rest());
+            let next = self.rest();
+            if begins_alone(next) {
+                self.pair = Some(self.at + character_bytes(next));
             }
+        } else {
+            let ends = |c: char| stands_alone(c) || !(c.is_alphanumeric() || is_mark(c));
+            self.at += self.rest().find(ends).unwrap_or(self.rest().len());
         }
+        self.token.position = self.token.position.wrapping_add(1);
+        self.token.position_length = 1;
+        self.fill(start..self.at);
         true
     }
 
@@ -129,17 +158,61 @@ impl TokenStream for WordStream<'_> {
     }
 }
 
-/// Combining diacritical marks.
-fn is_mark(character: char) -> bool {
-    matches!(character, '\u{300}'..='\u{36f}')
+/// Returns the bytes of the first character and the marks on it.
+fn character_bytes(text: &str) -> usize {
+    let mut characters = text.char_indices().skip(1);
+    characters
+        .find(|(_, c)| !is_mark(*c))
+        .map_or(text.len(), |(at, _)| at)
 }
 
-/// Characters of scripts that are written without spaces: kana, Han, Thai and their neighbours.
+/// Appends a written word as it is indexed, but for accents that the filter folds.
+fn normalise(written: &str, word: &mut String) {
+    if written.is_ascii() {
+        let written = written.get(..WORD_BYTES_MAX).unwrap_or(written);
+        word.push_str(written);
+        word.make_ascii_lowercase();
+        return;
+    }
+    let letters = written.nfkc().flat_map(char::to_lowercase);
+    // What a mark was composed with is no mark any more.
+    for letter in letters.filter(|letter| letter.is_alphanumeric()).map(plain) {
+        if word.len() + letter.len_utf8() > WORD_BYTES_MAX {
+            return;
+        }
+        word.push(letter);
+    }
+}
+
+/// Folds what people leave out or write two ways, beyond Latin accents.
+fn plain(letter: char) -> char {
+    match letter {
+        'ς' => 'σ',
+        'ά' => 'α',
+        'έ' => 'ε',
+        'ή' => 'η',
+        'ί' | 'ϊ' | 'ΐ' => 'ι',
+        'ό' => 'ο',
+        'ύ' | 'ϋ' | 'ΰ' => 'υ',
+        'ώ' => 'ω',
+        'ё' => 'е',
+        'أ' | 'إ' | 'آ' => 'ا',
+        letter => letter,
+    }
+}
+
+/// Marks that combine with the letter before; half-width kana are written with two of their own.
+fn is_mark(character: char) -> bool {
+    matches!(character, '\u{ff9e}' | '\u{ff9f}')
+        || (!character.is_alphanumeric() && is_combining_mark(character))
+}
+
+/// Characters of scripts that are searched without spaces: Han, kana, Hangul, Thai and neighbours.
 fn stands_alone(character: char) -> bool {
     matches!(character,
         '\u{e00}'..='\u{eff}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
-        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
-        | '\u{20000}'..='\u{323af}')
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9d}' | '\u{20000}'..='\u{323af}')
 }
 
 #[cfg(test)]
@@ -147,38 +220,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_have_an_exact_form_and_a_stem() {
-        fn check(text: &str, expect: &[(&str, &str)]) {
+    fn words_have_one_form() {
+        fn check(text: &str, expect: &[&str]) {
             let found = words(text);
-            let forms: Vec<_> = found
-                .iter()
-                .map(|w| (w.exact.as_str(), w.stem.as_str()))
-                .collect();
+            let forms: Vec<_> = found.iter().map(|word| word.exact.as_str()).collect();
             assert_eq!(forms, expect, "{text:?}");
-            assert!(
-                found
-                    .iter()
-                    .all(|word| text.get(word.range.clone()).is_some())
-            );
+            let stands = |word: &Word| text.get(word.range.clone()).is_some();
+            assert!(found.iter().all(stands));
         }
-        check("Running dogs!", &[("running", "run"), ("dogs", "dog")]);
-        check(
-            "Café re\u{301}sume\u{301}",
-            &[("cafe", "cafe"), ("resume", "resum")],
-        );
-        check("ERR_42-x", &[("err", "err"), ("42", "42"), ("x", "x")]);
-        check(
-            "東京へ go",
-            &[("東", "東"), ("京", "京"), ("へ", "へ"), ("go", "go")],
-        );
-        check("Straße", &[("strasse", "strass")]);
+        check("Running dogs!", &["running", "dogs"]);
+        check("Café re\u{301}sume\u{301}", &["cafe", "resume"]);
+        check("ERR_42-x", &["err", "42", "x"]);
+        check("東京へ go", &["東", "京", "へ", "go"]);
+        check("한국어 ｶﾞ", &["한", "국", "어", "ガ"]);
+        check("Straße Ёж ﬁne Ｇｏ", &["strasse", "еж", "fine", "go"]);
+        check("Ναός", &["ναοσ"]);
+        check("iPhone手机", &["iphone", "手", "机"]);
         check(" \u{301}… ", &[]);
     }
 
     #[test]
+    fn neighbours_without_spaces_are_a_term_at_the_place_of_the_first() {
+        let mut analyzer = exact_analyzer();
+        let mut stream = analyzer.token_stream("東京都、x 水");
+        let mut found = Vec::new();
+        while let Some(token) = stream.next() {
+            found.push((token.text.clone(), token.position));
+        }
+        let expect = [
+            ("東", 0),
+            ("東京", 0),
+            ("京", 1),
+            ("京都", 1),
+            ("都", 2),
+            ("x", 3),
+            ("水", 4),
+        ];
+        assert_eq!(found, expect.map(|(word, at)| (word.to_owned(), at)));
+    }
+
+    #[test]
     fn a_huge_word_is_cut_and_not_dropped() {
-        let found = words(&"a1".repeat(WORD_BYTES_MAX));
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].exact.len(), WORD_BYTES_MAX);
+        for letters in ["a1", "é1"] {
+            let found = words(&letters.repeat(WORD_BYTES_MAX));
+            assert_eq!(found.len(), 1);
+            assert!(found[0].exact.len() <= WORD_BYTES_MAX);
+            assert!(found[0].exact.len() > WORD_BYTES_MAX / 2);
+        }
     }
 }

@@ -19,7 +19,7 @@ use super::{TextError, analysis};
 use crate::cipher::Cipher;
 
 /// The format of documents and analysis; to raise it rebuilds every index.
-const FORMAT: &str = "brain-text-2";
+const FORMAT: &str = "brain-text-3";
 
 /// Memory for uncommitted documents; beyond it the engine writes a segment early.
 const WRITER_BYTES: usize = 16 << 20;

@@ -6,6 +6,7 @@
 //! Invariant: a query holds at most [`QUERY_TERMS_MAX`] words, phrases counted by their words.
 
 use super::analysis::{Word, words};
+use super::language;
 
 /// The characters of a query that are read; the rest is ignored.
 pub const QUERY_CHARS_MAX: usize = 4096;
@@ -15,14 +16,6 @@ pub const QUERY_TERMS_MAX: usize = 32;
 
 /// The characters the last word needs before it is also tried as the beginning of a longer word.
 const PREFIX_CHARS_MIN: usize = 3;
-
-/// Words too frequent to say anything, left out when a query has others.
-const STOP_WORDS: [&str; 52] = [
-    "a", "about", "an", "and", "are", "as", "at", "be", "been", "but", "by", "did", "do", "does",
-    "for", "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "me",
-    "my", "of", "on", "or", "so", "that", "the", "their", "then", "there", "these", "they", "this",
-    "to", "was", "were", "what", "when", "where", "which", "who", "why", "will", "with",
-];
 
 /// A parsed query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +27,7 @@ pub struct TextQuery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unit {
     /// A word in any form; with `prefix` also longer words that begin with it.
-    Word { word: Word, prefix: bool },
+    Word { word: String, prefix: bool },
     /// Words that must follow each other, in exact form.
     Quoted(Vec<String>),
     /// The parts of one written word (`foo-bar`): better together, searched as words as well.
@@ -104,26 +97,60 @@ impl Reader {
             let mut parts = words(chunk);
             parts.truncate(self.room);
             self.room -= parts.len();
-            if parts.len() > 1 {
-                let exact = parts.iter().map(|word| word.exact.clone()).collect();
-                self.units.push(Unit::Joined(exact));
-            }
-            let count = parts.len();
-            for (index, word) in parts.into_iter().enumerate() {
-                let long = word.exact.chars().count() >= PREFIX_CHARS_MIN;
-                let prefix = index + 1 == count && (chunk.ends_with('*') || (open && long));
-                self.word(word, prefix);
+            let joins = |left: &Word, right: &Word| {
+                let follow = left.range.end == right.range.start;
+                match (left.is_character, right.is_character) {
+                    (true, true) => follow,
+                    (left, right) => !left && !right,
+                }
+            };
+            let mut left = parts.len();
+            for run in parts.chunk_by(joins) {
+                left -= run.len();
+                let marked = chunk.ends_with('*');
+                match run {
+                    [first, .., _] if first.is_character => self.characters(run),
+                    _ => self.written(run, left == 0, marked, open),
+                }
             }
         }
     }
 
-    fn word(&mut self, word: Word, prefix: bool) {
+    /// Takes characters that follow each other: each two are a word.
+    fn characters(&mut self, run: &[Word]) {
+        if run.len() > 2 {
+            self.join(run);
+        }
+        for pair in run.windows(2) {
+            let pair = pair.iter().map(|word| word.exact.as_str());
+            self.word(pair.collect(), false);
+        }
+    }
+
+    /// Takes the parts of one written word, the last of which may be a beginning.
+    fn written(&mut self, run: &[Word], is_last: bool, marked: bool, open: bool) {
+        if run.len() > 1 {
+            self.join(run);
+        }
+        for (index, word) in run.iter().enumerate() {
+            let long = word.exact.chars().count() >= PREFIX_CHARS_MIN;
+            let may_be = is_last && index + 1 == run.len();
+            self.word(word.exact.clone(), may_be && (marked || (open && long)));
+        }
+    }
+
+    fn join(&mut self, run: &[Word]) {
+        let exact = run.iter().map(|word| word.exact.clone());
+        self.units.push(Unit::Joined(exact.collect()));
+    }
+
+    fn word(&mut self, word: String, prefix: bool) {
         for unit in &mut self.units {
             if let Unit::Word {
                 word: known,
                 prefix: known_prefix,
             } = unit
-                && known.exact == word.exact
+                && *known == word
             {
                 *known_prefix |= prefix;
                 return;
@@ -133,10 +160,19 @@ impl Reader {
     }
 }
 
+/// Leaves out words too frequent to say anything, if there are others.
 fn drop_stop_words(units: &mut Vec<Unit>) {
-    let is_stop = |unit: &Unit| matches!(unit, Unit::Word { word, .. } if STOP_WORDS.contains(&word.exact.as_str()));
-    if units.iter().any(|unit| !is_stop(unit)) {
-        units.retain(|unit| !is_stop(unit));
+    let words: Vec<&str> = units
+        .iter()
+        .map(|unit| match unit {
+            Unit::Word { word, .. } => word.as_str(),
+            Unit::Quoted(_) | Unit::Joined(_) => "",
+        })
+        .collect();
+    let stops = language::say_nothing(&words);
+    if stops.contains(&false) {
+        let mut stops = stops.into_iter();
+        units.retain(|_| stops.next() == Some(false));
     }
 }
 
@@ -149,7 +185,7 @@ mod tests {
     fn show(query: &TextQuery) -> String {
         let units = query.units.iter().map(|unit| match unit {
             Unit::Word { word, prefix } => {
-                format!("{}{}", word.exact, if *prefix { "*" } else { "" })
+                format!("{word}{}", if *prefix { "*" } else { "" })
             }
             Unit::Quoted(words) => format!("\"{}\"", words.join(" ")),
             Unit::Joined(words) => words.join("-"),
@@ -169,6 +205,11 @@ mod tests {
         check("what is the recipe?", "recipe");
         check("what is the", "what is the*");
         check("ERR_42", "err-42 err 42");
+        check("東京都へ go", "東-京-都-へ 東京 京都 都へ go");
+        check("水", "水");
+        check("学校에서", "学-校-에-서 学校 校에 에서");
+        check("iPhone手机", "iphone 手机");
+        check("wo ist die Rechnung", "rechnung*");
         check("dog dog Dog", "dog*");
         check("\"\" * ( ) AND: ^~ \\", "and");
         check("\"\" * ( ) : ^~ \\", "");

@@ -1,0 +1,307 @@
+//! Gathering: which visible documents have a word, how surely and how often.
+//!
+//! A word is looked up in every field, first as it is, then in its other forms, which are read off
+//! the dictionary, then, if few documents have it, as the beginning of longer words, and last, if
+//! none has, as a word that was mistyped. What the dictionaries hold beyond the visible documents
+//! has no influence: a term counts where a visible document has it.
+//!
+//! Flow: [`Gather::new`] -> [`Gather::word`] or [`Gather::phrase`], once for every part of a query.
+
+use std::collections::HashMap;
+
+use tantivy::postings::{Postings as _, TermInfo};
+use tantivy::query::{EnableScoring, FuzzyTermQuery, PhraseQuery, Query};
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocId, DocSet, InvertedIndexReader, TERMINATED, Term};
+
+use super::MatchKind;
+use super::analysis::begins_alone;
+use super::language::{Languages, Stems};
+use super::schema::Fields;
+use super::view::{Segment, View};
+
+/// How often a word as asked for counts beside another form of it.
+const EXACT_WEIGHT: f32 = 1.5;
+const STEM_WEIGHT: f32 = 0.7;
+/// What longer words that begin with it count, however many there are.
+const PREFIX_WEIGHT: f32 = 0.2;
+/// What mistyped words count.
+const FUZZY_WEIGHT: f32 = 0.2;
+/// Words shorter than this have too many neighbours at distance one to guess at.
+const FUZZY_CHARS_MIN: usize = 3;
+/// From this length on two typing errors are forgiven.
+const FUZZY_CHARS_TWICE: usize = 8;
+/// Longer words are not guessed at: the automaton grows with the word.
+const FUZZY_CHARS_MAX: usize = 64;
+
+/// A document that has a part of the query.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) doc: DocId,
+    /// How often, with its fields and forms weighed.
+    pub(super) weight: f32,
+    /// How most surely.
+    pub(super) kind: MatchKind,
+}
+
+/// The documents that have a part of the query, for each segment.
+pub(super) type Lists = Vec<Vec<Found>>;
+
+/// Looks words up.
+pub(super) struct Gather<'a> {
+    view: &'a View<'a>,
+    fields: &'a Fields,
+    sheets: Vec<Sheet>,
+}
+
+/// What is known of the documents of a segment while one part is looked up.
+struct Sheet {
+    weights: Vec<f32>,
+    kinds: Vec<MatchKind>,
+    touched: Vec<DocId>,
+}
+
+impl<'a> Gather<'a> {
+    pub(super) fn new(view: &'a View<'a>, fields: &'a Fields) -> Self {
+        let sheets = view.segments.iter().map(|segment| {
+            let documents = place(segment.reader.max_doc());
+            Sheet {
+                weights: vec![0.0; documents],
+                kinds: vec![MatchKind::Fuzzy; documents],
+                touched: Vec::new(),
+            }
+        });
+        Self {
+            view,
+            fields,
+            sheets: sheets.collect(),
+        }
+    }
+
+    /// Looks a word up. Longer words count only where fewer documents than `enough` have the word.
+    pub(super) fn word(
+        &mut self,
+        word: &str,
+        prefix: bool,
+        enough: usize,
+    ) -> tantivy::Result<Lists> {
+        self.forms(word)?;
+        let is_guessable = !begins_alone(word) && word.chars().count() <= FUZZY_CHARS_MAX;
+        if prefix && is_guessable && self.count() < enough {
+            self.longer(word)?;
+        }
+        if self.count() == 0
+            && is_guessable
+            && let Some(distance) = fuzzy_distance(word)
+        {
+            self.mistyped(word, distance)?;
+        }
+        Ok(self.take())
+    }
+
+    /// Looks up words that follow each other.
+    pub(super) fn phrase(&mut self, words: &[String]) -> tantivy::Result<Lists> {
+        if let [word] = words {
+            self.exactly(word)?;
+            return Ok(self.take());
+        }
+        for (field, _) in self.fields.weighted() {
+            let terms = words.iter().map(|word| Term::from_field_text(field, word));
+            let query = PhraseQuery::new(terms.collect());
+            self.matching(&query, 1.0, MatchKind::Phrase)?;
+        }
+        Ok(self.take())
+    }
+
+    fn count(&self) -> usize {
+        self.sheets.iter().map(|sheet| sheet.touched.len()).sum()
+    }
+
+    fn take(&mut self) -> Lists {
+        self.sheets.iter_mut().map(Sheet::take).collect()
+    }
+
+    /// Finds the word as it is.
+    fn exactly(&mut self, word: &str) -> tantivy::Result<()> {
+        for (segment, sheet) in self.view.segments.iter().zip(&mut self.sheets) {
+            for (field, weight) in self.fields.weighted() {
+                let index = segment.reader.inverted_index(field)?;
+                if let Some(term) = index.terms().get(word)? {
+                    let every = Languages::ALL.0;
+                    let weight = weight * EXACT_WEIGHT;
+                    sheet.count(segment, &index, &term, every, (weight, MatchKind::Exact))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the word and its other forms, each in texts of the languages it is a form in.
+    fn forms(&mut self, word: &str) -> tantivy::Result<()> {
+        self.exactly(word)?;
+        let stems = Stems::of(word);
+        let Some(beginning) = stems.beginning() else {
+            return Ok(());
+        };
+        let mut known: HashMap<Vec<u8>, u64> = HashMap::new();
+        for (segment, sheet) in self.view.segments.iter().zip(&mut self.sheets) {
+            for (field, weight) in self.fields.weighted() {
+                let index = segment.reader.inverted_index(field)?;
+                let mut terms = beginning_with(&index, beginning)?;
+                while let Some((term, info)) = terms.next() {
+                    if term == word.as_bytes() {
+                        continue;
+                    }
+                    let languages = known.get(term).copied().unwrap_or_else(|| {
+                        let languages = std::str::from_utf8(term).map(|term| stems.conflate(term));
+                        let languages = languages.unwrap_or_default();
+                        known.insert(term.to_vec(), languages);
+                        languages
+                    });
+                    if languages != 0 {
+                        let counts = (weight * STEM_WEIGHT, MatchKind::Stem);
+                        sheet.count(segment, &index, info, languages, counts)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds longer words that begin with it.
+    fn longer(&mut self, word: &str) -> tantivy::Result<()> {
+        for (segment, sheet) in self.view.segments.iter().zip(&mut self.sheets) {
+            for (field, weight) in self.fields.weighted() {
+                let index = segment.reader.inverted_index(field)?;
+                let mut terms = beginning_with(&index, word)?;
+                while let Some((term, info)) = terms.next() {
+                    if term != word.as_bytes() {
+                        let postings =
+                            index.read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+                        let weight = weight * PREFIX_WEIGHT;
+                        sheet.mark(segment, postings, weight, MatchKind::Prefix);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds words that differ by some letters.
+    fn mistyped(&mut self, word: &str, distance: u8) -> tantivy::Result<()> {
+        for (field, weight) in self.fields.weighted() {
+            let term = Term::from_field_text(field, word);
+            let query = FuzzyTermQuery::new(term, distance, true);
+            self.matching(&query, weight * FUZZY_WEIGHT, MatchKind::Fuzzy)?;
+        }
+        Ok(())
+    }
+
+    fn matching(&mut self, query: &dyn Query, weight: f32, kind: MatchKind) -> tantivy::Result<()> {
+        let searching = EnableScoring::disabled_from_searcher(self.view.searcher);
+        let matches = query.weight(searching)?;
+        for (segment, sheet) in self.view.segments.iter().zip(&mut self.sheets) {
+            sheet.mark(segment, matches.scorer(segment.reader, 1.0)?, weight, kind);
+        }
+        Ok(())
+    }
+}
+
+impl Sheet {
+    /// Adds every time that visible documents of these languages have a term.
+    fn count(
+        &mut self,
+        segment: &Segment<'_>,
+        index: &InvertedIndexReader,
+        term: &TermInfo,
+        languages: u64,
+        (weight, kind): (f32, MatchKind),
+    ) -> tantivy::Result<()> {
+        let mut postings = index.read_postings_from_terminfo(term, IndexRecordOption::WithFreqs)?;
+        let every = languages == Languages::ALL.0;
+        while postings.doc() != TERMINATED {
+            let doc = postings.doc();
+            if segment.shows(doc) && (every || segment.speaks(doc, languages)) {
+                let times = u16::try_from(postings.term_freq()).unwrap_or(u16::MAX);
+                self.add(doc, weight * f32::from(times), kind);
+            }
+            postings.advance();
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, doc: DocId, weight: f32, kind: MatchKind) {
+        let at = place(doc);
+        if self.weights[at] == 0.0 {
+            self.touched.push(doc);
+            self.kinds[at] = kind;
+        } else {
+            self.kinds[at] = self.kinds[at].min(kind);
+        }
+        self.weights[at] += weight;
+    }
+
+    /// Takes visible documents in that have nothing surer; the best field counts, once.
+    fn mark(
+        &mut self,
+        segment: &Segment<'_>,
+        mut documents: impl DocSet,
+        weight: f32,
+        kind: MatchKind,
+    ) {
+        while documents.doc() != TERMINATED {
+            let doc = documents.doc();
+            let at = place(doc);
+            let has = self.weights[at];
+            if has == 0.0 && segment.shows(doc) {
+                self.add(doc, weight, kind);
+            } else if has != 0.0 && self.kinds[at] == kind {
+                self.weights[at] = has.max(weight);
+            }
+            documents.advance();
+        }
+    }
+
+    fn take(&mut self) -> Vec<Found> {
+        let weights = &mut self.weights;
+        let kinds = &self.kinds;
+        let found = self.touched.drain(..).map(|doc| {
+            let at = place(doc);
+            Found {
+                doc,
+                weight: std::mem::take(&mut weights[at]),
+                kind: kinds[at],
+            }
+        });
+        found.collect()
+    }
+}
+
+/// Returns the place of a document in a list over a segment.
+pub(super) fn place(doc: DocId) -> usize {
+    usize::try_from(doc).unwrap_or(usize::MAX)
+}
+
+/// Returns the terms of a dictionary with a beginning, in order.
+fn beginning_with<'a>(
+    index: &'a InvertedIndexReader,
+    beginning: &str,
+) -> std::io::Result<tantivy::termdict::TermStreamer<'a>> {
+    // The byte is in no text: the least that is greater than all that begins so.
+    let mut end = beginning.as_bytes().to_vec();
+    end.push(u8::MAX);
+    let range = index.terms().range().ge(beginning).lt(end);
+    range.into_stream()
+}
+
+/// Returns how many typing errors are forgiven in a word, or none if it is not to be guessed at.
+fn fuzzy_distance(word: &str) -> Option<u8> {
+    let length = word.chars().count();
+    let number = word.chars().all(char::is_numeric);
+    match length {
+        _ if number => None,
+        FUZZY_CHARS_TWICE..=FUZZY_CHARS_MAX => Some(2),
+        FUZZY_CHARS_MIN..FUZZY_CHARS_TWICE => Some(1),
+        _ => None,
+    }
+}

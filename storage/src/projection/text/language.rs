@@ -1,0 +1,344 @@
+//! Languages: which a text is likely in, and which words are forms of one word in them.
+//!
+//! Not a dictionary: endings are cut by the Snowball rules of each language, at the time of the
+//! search, so that the index holds every word once, as it is written. A text is told by its function
+//! words, the `the` and `und` that no sentence does without, which costs microseconds and needs no
+//! model; a text without any may be in every language, and then the rules of all are tried.
+//!
+//! Invariant: what is told of one text depends on nothing but that text.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use frostem::{Algorithm, Stemmer};
+
+/// The words at the beginning of a text that are looked at.
+const WORDS_LOOKED_AT: usize = 200;
+/// Longer words are no function words.
+const FUNCTION_BYTES_MAX: usize = 12;
+/// What a function word says, dealt among the languages that have it.
+const VOTE: u32 = 24;
+/// Letters a form may be longer or shorter than another.
+const FORM_BYTES_MORE: usize = 9;
+/// Letters an ending may change before it, as in `happy` and `happiness`.
+const STEM_BYTES_CHANGED: usize = 2;
+/// The words of a language other than English a query needs before they are left out of it.
+const QUERY_WORDS_MIN: usize = 2;
+
+/// The language whose place is 0.
+const ENGLISH: u64 = 1;
+
+/// The languages with their function words; a place in this list is a bit in the index.
+const LANGUAGES: [(Algorithm, &str); 15] = [
+    (
+        Algorithm::English,
+        "a about an and are as at be been but by did do does for from had has have he her his how i \
+         if in into is it its me my of on or our she so that the their them then there these they \
+         this to us was we were what when where which who why will with you your",
+    ),
+    (
+        Algorithm::German,
+        "aber als am an auch auf aus bei bin bis das dass dem den der des die ein eine einem einen \
+         einer er es fur für hat ich ihr im in ist mein mit nach nicht noch oder sich sie sind so \
+         uber über um und uns vom von vor war was wenn wer wie wir wird wo zu zum zur",
+    ),
+    (
+        Algorithm::French,
+        "au aux avec ce ces cette dans de des du elle en est et etait était il ils je la le les leur \
+         mais mon ne nous on ou où par pas pour que qui sa se ses son sont sur un une vous",
+    ),
+    (
+        Algorithm::Spanish,
+        "al como con cuando de del donde el ella en es esta está este fue ha la las lo los mas más mi \
+         muy no nos para pero por que qué se si sin son su sus un una y ya yo",
+    ),
+    (
+        Algorithm::Italian,
+        "al alla anche che chi come con da dal dei del della delle di e è gli ha ho i il in io la le \
+         lo ma mi nel nella non per piu più quando se si sono su un una",
+    ),
+    (
+        Algorithm::Portuguese,
+        "a ao as com como da das de do dos e é ela ele em essa foi isso mais mas meu na nao não nas \
+         no nos o onde os ou para pela pelo por que se sem ser seu sua um uma",
+    ),
+    (
+        Algorithm::Dutch,
+        "aan als bij dat de deze die dit door een en er haar het hij ik in is je maar met mijn naar \
+         niet nog of om ook op te uit van voor was wat we wij ze zijn",
+    ),
+    (
+        Algorithm::Swedish,
+        "att av bara de den det dig ett efter en fran från för har hon i inte jag kan med men min \
+         mitt när och om på sig sin som så till upp var vi är",
+    ),
+    (
+        Algorithm::Danish,
+        "af alle at da de den der det dig efter en er et for fra han har hun i ikke jeg kan med men \
+         mit min nar når og om op på sig skal som så til ud var ved vi",
+    ),
+    (
+        Algorithm::Norwegian,
+        "at av da de den det du eller en er et etter for fra han har hun i ikke jeg kan med men min \
+         nar når og om opp på seg skal som så til ut var ved vi",
+    ),
+    (
+        Algorithm::Finnish,
+        "että han hän ja joka jos kanssa kuin kun me mina minä mutta myös niin nyt oli olla on ovat \
+         sen se siitä sinä sitten tai tämä vain",
+    ),
+    (
+        Algorithm::Hungarian,
+        "a az azt csak de egy és ez ezt hogy ha is kell meg mert mint minden nagy nem nincs van volt",
+    ),
+    (
+        Algorithm::Polish,
+        "a ale bo by byl był co dla do i ich jak jako jest juz już ma mi na nie o od po przez sie się \
+         są ta tak to tym w z za ze że",
+    ),
+    (
+        Algorithm::Turkish,
+        "ama bir bu çok da daha de degil değil en gibi için ile kadar ki ne o olarak sonra ve var ya",
+    ),
+    // Its letters tell it.
+    (Algorithm::Russian, ""),
+];
+
+/// A set of languages, a bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Languages(pub(crate) u64);
+
+impl Languages {
+    /// Every language.
+    pub(crate) const ALL: Self = Self((1 << LANGUAGES.len()) - 1);
+    const BY_LETTERS: u64 = 1 << (LANGUAGES.len() - 1);
+
+    /// Returns the languages a text may be in.
+    pub(crate) fn of(text: &str) -> Self {
+        let mut votes = [0; LANGUAGES.len()];
+        let mut lower = String::new();
+        let words = text.split(|letter: char| !letter.is_alphanumeric());
+        let words = words.filter(|word| !word.is_empty());
+        for word in words.take(WORDS_LOOKED_AT) {
+            if word.len() <= FUNCTION_BYTES_MAX {
+                lower.clear();
+                lower.extend(word.chars().flat_map(char::to_lowercase));
+                vote(&mut votes, &lower);
+            }
+        }
+        Self::winners(&votes)
+    }
+
+    /// Returns those with the most votes and those close to them.
+    fn winners(votes: &[u32]) -> Self {
+        let most = votes.iter().copied().max().unwrap_or_default();
+        if most == 0 {
+            return Self::ALL;
+        }
+        let bits = votes
+            .iter()
+            .enumerate()
+            .filter(|(_, vote)| **vote * 2 >= most);
+        Self(bits.fold(Self::BY_LETTERS, |set, (place, _)| set | (1 << place)))
+    }
+}
+
+fn vote(votes: &mut [u32], word: &str) {
+    let Some(has) = functions().get(word) else {
+        return;
+    };
+    for (place, votes) in votes.iter_mut().enumerate() {
+        if (has >> place) & 1 == 1 {
+            *votes += VOTE / has.count_ones();
+        }
+    }
+}
+
+/// Returns for each word of a query whether it is one that says nothing by itself.
+pub(super) fn say_nothing(words: &[&str]) -> Vec<bool> {
+    let has: Vec<u64> = words
+        .iter()
+        .map(|word| functions().get(*word).copied().unwrap_or_default())
+        .collect();
+    let mut votes = [0; LANGUAGES.len()];
+    for word in words {
+        vote(&mut votes, word);
+    }
+    let likely = Languages::winners(&votes).0;
+    let count = |place: usize| has.iter().filter(|has| (*has >> place) & 1 == 1).count();
+    let spoken = (0..LANGUAGES.len()).filter(|place| count(*place) >= QUERY_WORDS_MIN);
+    let spoken = spoken.fold(0_u64, |set, place| set | (1 << place));
+    let spoken = (spoken & likely) | ENGLISH;
+    has.iter().map(|has| has & spoken != 0).collect()
+}
+
+/// Returns the languages that have a function word.
+fn functions() -> &'static HashMap<&'static str, u64> {
+    static FUNCTIONS: OnceLock<HashMap<&str, u64>> = OnceLock::new();
+    FUNCTIONS.get_or_init(|| {
+        let mut all: HashMap<&str, u64> = HashMap::new();
+        for (place, (_, words)) in LANGUAGES.iter().enumerate() {
+            for word in words.split_whitespace() {
+                *all.entry(word).or_default() |= 1 << place;
+            }
+        }
+        all
+    })
+}
+
+/// A word with its stem in every language.
+#[derive(Debug, Clone)]
+pub(crate) struct Stems {
+    word: String,
+    stems: Vec<(u64, Rules, String)>,
+}
+
+impl Stems {
+    /// Takes a word in its exact form.
+    pub(crate) fn of(word: &str) -> Self {
+        // A number and a character that is a word have one form.
+        let has_forms = word.chars().count() > 2 && word.chars().any(char::is_alphabetic);
+        let languages = LANGUAGES.iter().enumerate().filter(|_| has_forms);
+        let stems = languages.map(|(place, (algorithm, _))| {
+            let stemmer = Rules(Stemmer::new(*algorithm));
+            let stem = stemmer.0.stem(word).into_owned();
+            (1 << place, stemmer, stem)
+        });
+        Self {
+            word: word.to_owned(),
+            stems: stems.collect(),
+        }
+    }
+
+    /// Returns what every form of the word begins with; none if it has no other form.
+    pub(super) fn beginning(&self) -> Option<&str> {
+        let shortest = self.stems.iter().map(|(_, _, stem)| {
+            let same = self.word.bytes().zip(stem.bytes());
+            same.take_while(|(word, stem)| word == stem).count()
+        });
+        let least = self
+            .word
+            .char_indices()
+            .nth(2)
+            .map(|(at, c)| at + c.len_utf8());
+        // The last letter of a stem may be an ending's own: `happi` is the stem of `happy`.
+        let bytes = shortest.min()?.saturating_sub(1).max(least?);
+        self.word.get(..self.word.floor_char_boundary(bytes))
+    }
+
+    /// Returns the languages in which another word is a form of this one.
+    pub(crate) fn conflate(&self, other: &str) -> u64 {
+        if other.len().abs_diff(self.word.len()) > FORM_BYTES_MORE {
+            return 0;
+        }
+        let mut languages = 0;
+        for (language, stemmer, stem) in &self.stems {
+            let same = stem.bytes().zip(other.bytes());
+            let same = same.take_while(|(left, right)| left == right).count();
+            // Most languages are done with here: stemming costs more than this.
+            if same + STEM_BYTES_CHANGED >= stem.len() && stemmer.0.stem(other) == *stem {
+                languages |= language;
+            }
+        }
+        languages
+    }
+}
+
+/// The rules of a language, with a name to show.
+#[derive(Clone, Copy)]
+struct Rules(Stemmer);
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.algorithm().name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(languages: u64) -> Vec<&'static str> {
+        let all = LANGUAGES.iter().enumerate();
+        let inside = all.filter(|(place, _)| (languages >> place) & 1 == 1);
+        inside.map(|(_, (algorithm, _))| algorithm.name()).collect()
+    }
+
+    #[test]
+    fn a_text_is_told_by_its_function_words() {
+        let check = |text: &str, expect: &[&str]| {
+            let mut expect = expect.to_vec();
+            expect.push("russian");
+            assert_eq!(names(Languages::of(text).0), expect, "{text:?}");
+        };
+        check(
+            "The boiler was serviced in May and it is fine",
+            &["english"],
+        );
+        check(
+            "Die Rechnungen sind noch nicht bezahlt und der Vertrag läuft aus",
+            &["german"],
+        );
+        check(
+            "Les factures sont payées et le contrat est dans le tiroir",
+            &["french"],
+        );
+        check(
+            "Las facturas están en el cajón y el contrato es para mi hermana",
+            &["spanish"],
+        );
+        assert_eq!(Languages::of("Rechnungen bezahlen"), Languages::ALL);
+        assert_eq!(Languages::of(""), Languages::ALL);
+    }
+
+    #[test]
+    fn forms_of_a_word_are_told_from_other_words() {
+        let check = |word: &str, other: &str, language: &str, expect: bool| {
+            let found = names(Stems::of(word).conflate(other));
+            assert_eq!(
+                found.contains(&language),
+                expect,
+                "{word} {other}: {found:?}"
+            );
+        };
+        check("running", "run", "english", true);
+        check("run", "running", "english", true);
+        check("happy", "happiness", "english", true);
+        check("dates", "data", "english", false);
+        check("rechnung", "rechnungen", "german", true);
+        check("hauser", "haus", "german", true);
+        check("facture", "factures", "french", true);
+        check("cancion", "canciones", "spanish", true);
+        check("книга", "книги", "russian", true);
+        check("2026", "20261", "english", false);
+    }
+
+    #[test]
+    fn every_form_begins_with_the_beginning() {
+        for (word, other) in [
+            ("running", "run"),
+            ("happiness", "happy"),
+            ("книга", "книги"),
+        ] {
+            let stems = Stems::of(word);
+            let beginning = stems.beginning().unwrap();
+            assert!(other.starts_with(beginning), "{other} {beginning}");
+        }
+        assert_eq!(Stems::of("東京").beginning(), None);
+    }
+
+    #[test]
+    fn words_that_say_nothing_are_known_by_their_company() {
+        let check = |query: &str, expect: &str| {
+            let words: Vec<&str> = query.split(' ').collect();
+            let nothing = say_nothing(&words);
+            let left = words.iter().zip(nothing).filter(|(_, nothing)| !nothing);
+            let left: Vec<&str> = left.map(|(word, _)| *word).collect();
+            assert_eq!(left.join(" "), expect, "{query:?}");
+        };
+        check("what is the recipe", "recipe");
+        check("die hard", "die hard");
+        check("wo ist die rechnung", "rechnung");
+        check("où est la facture", "facture");
+    }
+}
