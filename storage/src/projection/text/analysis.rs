@@ -141,7 +141,8 @@ impl TokenStream for WordStream<'_> {
             }
         } else {
             let ends = |c: char| stands_alone(c) || !(c.is_alphanumeric() || is_mark(c));
-            self.at += self.rest().find(ends).unwrap_or(self.rest().len());
+            let rest = self.rest();
+            self.at += rest.find(ends).unwrap_or(rest.len());
         }
         self.token.position = self.token.position.wrapping_add(1);
         self.token.position_length = 1;

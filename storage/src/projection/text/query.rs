@@ -107,10 +107,13 @@ impl Reader {
             let mut left = parts.len();
             for run in parts.chunk_by(joins) {
                 left -= run.len();
-                let marked = chunk.ends_with('*');
+                let may_be = |last: &Word| {
+                    let long = last.exact.chars().count() >= PREFIX_CHARS_MIN;
+                    chunk.ends_with('*') || (open && long)
+                };
                 match run {
                     [first, .., _] if first.is_character => self.characters(run),
-                    _ => self.written(run, left == 0, marked, open),
+                    _ => self.written(run, left == 0 && run.last().is_some_and(may_be)),
                 }
             }
         }
@@ -127,15 +130,13 @@ impl Reader {
         }
     }
 
-    /// Takes the parts of one written word, the last of which may be a beginning.
-    fn written(&mut self, run: &[Word], is_last: bool, marked: bool, open: bool) {
+    /// Takes the parts of one written word; with `prefix` the last is a beginning.
+    fn written(&mut self, run: &[Word], prefix: bool) {
         if run.len() > 1 {
             self.join(run);
         }
         for (index, word) in run.iter().enumerate() {
-            let long = word.exact.chars().count() >= PREFIX_CHARS_MIN;
-            let may_be = is_last && index + 1 == run.len();
-            self.word(word.exact.clone(), may_be && (marked || (open && long)));
+            self.word(word.exact.clone(), prefix && index + 1 == run.len());
         }
     }
 
