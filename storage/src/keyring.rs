@@ -2,20 +2,25 @@
 //!
 //! It is not the identity of a person or a device; those are secrets it seals. By default the
 //! key lies in a file that only its owner can read, which protects against other users and not
-//! against a stolen disk. With a passphrase the file holds the key wrapped under Argon2id.
+//! against a stolen disk. With a passphrase the file holds the key wrapped under Argon2id;
+//! or it is wrapped under a *wrapping key* that lies in a file elsewhere.
 //!
 //! Flow: [`Keyring::create`] once, [`Keyring::open`] at every start, then [`Keyring::master`]
-//! for the store and [`Keyring::write_sealed`] for small secret files beside it.
+//! for the store and [`Keyring::write_sealed`] for small secret files beside it;
+//! [`Keyring::rewrap`] changes what wraps the key.
 //!
-//! Invariant: the master key never changes once created, so changing the passphrase rewrites one
-//! small file and no data; a key file is always whole, old or new, whatever the power does.
+//! Invariant: the master key never changes once created, so changing what wraps it rewrites one
+//! small file and no data; a key file is always whole, old or new, whatever the power does. The
+//! price: an old copy of the key file, with what opened it then, opens the data for ever.
 
 mod file;
 mod header;
+mod wrapping;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -38,6 +43,19 @@ pub enum Unlock<'a> {
         /// The cost for a new file; an existing one names its own.
         cost: KdfCost,
     },
+    /// The wrapping key in this file; a new one is drawn when something is wrapped under it.
+    WrappingFile(&'a Path),
+}
+
+/// How the master key lies in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// As it is.
+    Plain,
+    /// Wrapped under a passphrase.
+    Passphrase,
+    /// Wrapped under a wrapping key that lies elsewhere.
+    Elsewhere,
 }
 
 impl<'a> Unlock<'a> {
@@ -55,6 +73,7 @@ impl fmt::Debug for Unlock<'_> {
         f.write_str(match self {
             Self::KeyFile => "KeyFile",
             Self::Passphrase { .. } => "Passphrase",
+            Self::WrappingFile(_) => "WrappingFile",
         })
     }
 }
@@ -68,8 +87,8 @@ pub enum KeyringError {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// There is a master key already, and it is never overwritten.
-    #[error("master key exists already at {}", path.display())]
+    /// There is a file already, and it is never overwritten.
+    #[error("there is a key or another file already at {}", path.display())]
     Exists {
         /// Where it lies.
         path: PathBuf,
@@ -88,6 +107,24 @@ pub enum KeyringError {
     /// A passphrase was given and the key is not wrapped.
     #[error("master key has no passphrase")]
     PassphraseUnused,
+    /// The key is wrapped under a wrapping key and none was given.
+    #[error("master key needs the wrapping key that lies in a file elsewhere")]
+    WrappingNeeded,
+    /// A wrapping key was given and the key is not wrapped under one.
+    #[error("master key is not wrapped under a key in a file elsewhere")]
+    WrappingUnused,
+    /// The wrapping key is another one.
+    #[error("the key in {} does not open the master key", path.display())]
+    WrongWrapping {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A wrapping key beside what it wraps protects nothing.
+    #[error("{} lies in the folder that it is to protect", path.display())]
+    Inside {
+        /// The file.
+        path: PathBuf,
+    },
     /// The passphrase is empty.
     #[error("passphrase is empty")]
     PassphraseEmpty,
@@ -138,6 +175,8 @@ pub struct Keyring {
     folder: PathBuf,
     master: MasterKey,
     files: Cipher,
+    /// Held while the key file is replaced: two who replace it at once would mix their files.
+    replacing: Mutex<()>,
 }
 
 impl Keyring {
@@ -150,7 +189,7 @@ impl Keyring {
         }
         let master = MasterKey::generate()?;
         let keyring = Self::new(folder, master);
-        keyring.change_passphrase(unlock)?;
+        keyring.wrap(None, unlock)?;
         Ok(keyring)
     }
 
@@ -162,23 +201,80 @@ impl Keyring {
         }
         file::check_private(folder)?;
         let bytes = file::read_private(&path)?;
+        // A change that was cut short may have left the key there as it is.
+        file::forget_attempt(&path)?;
         let master = header::decode(&path, &bytes, unlock)?;
         Ok(Self::new(folder, master))
     }
 
-    /// Says whether a folder has a master key, and whether it needs a passphrase.
-    pub fn needs_passphrase(folder: &Path) -> Result<bool, KeyringError> {
+    /// Says how the master key of a folder lies in its file.
+    pub fn kept(folder: &Path) -> Result<Kept, KeyringError> {
         let path = folder.join(MASTER_FILE);
         if !file::exists(&path)? {
             return Err(KeyringError::Missing { path });
         }
-        header::is_wrapped(&path, &file::read_private(&path)?)
+        header::kept(&path, &file::read_private(&path)?)
     }
 
-    /// Wraps the same master key anew: under another passphrase, or under none.
-    pub fn change_passphrase(&self, unlock: Unlock<'_>) -> Result<(), KeyringError> {
-        let bytes = header::encode(&self.master, unlock)?;
-        file::replace(&self.folder.join(MASTER_FILE), &bytes)
+    /// Tells whether this opens the key file as it lies there now.
+    pub fn check(&self, unlock: Unlock<'_>) -> Result<(), KeyringError> {
+        let path = self.folder.join(MASTER_FILE);
+        let found = header::decode(&path, &file::read_private(&path)?, unlock)?;
+        if found.as_bytes() == self.master.as_bytes() {
+            Ok(())
+        } else {
+            Err(KeyringError::Damaged { path })
+        }
+    }
+
+    /// Wraps the same master key anew, for someone who can open it as it is wrapped now.
+    pub fn rewrap(&self, current: Unlock<'_>, new: Unlock<'_>) -> Result<(), KeyringError> {
+        let _replacing = self
+            .replacing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.check(current)?;
+        self.wrap(Some(current), new)
+    }
+
+    fn wrap(&self, current: Option<Unlock<'_>>, new: Unlock<'_>) -> Result<(), KeyringError> {
+        let path = self.folder.join(MASTER_FILE);
+        match new {
+            Unlock::KeyFile => file::replace(&path, &header::plain(&self.master)),
+            Unlock::Passphrase { words, cost } => {
+                file::replace(&path, &header::under_passphrase(&self.master, words, cost)?)
+            }
+            Unlock::WrappingFile(place) => self.wrap_elsewhere(&path, current, place),
+        }
+    }
+
+    /// Draws a wrapping key. It stands beside the one that it replaces until the master key's
+    /// file is wrapped under it: at no moment does neither open it.
+    fn wrap_elsewhere(
+        &self,
+        path: &Path,
+        current: Option<Unlock<'_>>,
+        place: &Path,
+    ) -> Result<(), KeyringError> {
+        file::check_outside(&self.folder, place)?;
+        let key = MasterKey::generate()?;
+        let old = match current {
+            Some(Unlock::WrappingFile(before)) if before == place => {
+                Some(header::opener(path, &file::read_private(path)?, place)?)
+            }
+            _ if file::exists(place)? => {
+                let path = place.to_owned();
+                return Err(KeyringError::Exists { path });
+            }
+            _ => None,
+        };
+        let keys: Vec<&MasterKey> = std::iter::once(&key).chain(&old).collect();
+        wrapping::write(place, &keys)?;
+        file::replace(path, &header::under_key(&self.master, &key)?)?;
+        if old.is_some() {
+            wrapping::write(place, &[&key])?;
+        }
+        Ok(())
     }
 
     /// Returns the master key.
@@ -209,6 +305,7 @@ impl Keyring {
             folder: folder.to_owned(),
             files: Cipher::new(&master, Context::Files),
             master,
+            replacing: Mutex::new(()),
         }
     }
 }

@@ -28,6 +28,18 @@ pub(super) fn check_private(path: &Path) -> Result<(), KeyringError> {
     check_mode(path, &metadata)
 }
 
+/// Refuses a place inside a folder, by whatever name it is called.
+pub(super) fn check_outside(folder: &Path, place: &Path) -> Result<(), KeyringError> {
+    let inner = place.parent().unwrap_or_else(|| Path::new("/"));
+    let real = |path: &Path| path.canonicalize().map_err(at(path));
+    if real(inner)?.starts_with(real(folder)?) {
+        return Err(KeyringError::Inside {
+            path: place.to_owned(),
+        });
+    }
+    Ok(())
+}
+
 pub(super) fn exists(path: &Path) -> Result<bool, KeyringError> {
     path.try_exists().map_err(at(path))
 }
@@ -51,18 +63,23 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyringErr
     Ok(bytes)
 }
 
+/// Removes what a power cut left of an attempt to replace a file.
+pub(super) fn forget_attempt(path: &Path) -> Result<(), KeyringError> {
+    let beside = beside(path);
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(&beside)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file beside its place, syncs it, renames it there, and syncs the folder.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), KeyringError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
+    forget_attempt(path)?;
     let beside = beside(path);
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&beside)(error)),
-        // What a power cut left of an earlier attempt is gone now.
-        _ => {}
-    }
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)

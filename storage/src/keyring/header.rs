@@ -4,6 +4,9 @@
 //! its BLAKE3 hash, so that a damaged file is not taken for another key. Kind 1: Argon2id memory
 //! in KiB, passes and lanes (4 bytes each, little endian), salt (16), the sealed key. All that
 //! stands before the sealed key is its associated data: an altered cost does not open.
+//!
+//! Version 2 has kind 2 alone: the key sealed under a wrapping key that lies elsewhere. Kinds 0
+//! and 1 are still written as version 1, so that an older program opens what it knows.
 
 use std::path::Path;
 
@@ -12,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::cipher::{Cipher, Context, MasterKey, fill_random};
 
-use super::{KeyringError, Unlock};
+use super::{Kept, KeyringError, Unlock, wrapping};
 
 /// Least Argon2id memory in KiB; below it guessing on graphics cards gets cheap.
 pub const MEMORY_KIB_FLOOR: u32 = 64 * 1024;
@@ -27,8 +30,10 @@ const LANES_MAX: u32 = 16;
 
 const MAGIC: &[u8; 8] = b"SBMASTER";
 const VERSION: u8 = 1;
+const VERSION_ELSEWHERE: u8 = 2;
 const PLAIN: u8 = 0;
 const WRAPPED: u8 = 1;
+const ELSEWHERE: u8 = 2;
 const CHECK_BYTES: usize = 8;
 const SALT_BYTES: usize = 16;
 
@@ -71,34 +76,51 @@ impl KdfCost {
     }
 }
 
-pub(super) fn encode(
+/// Returns a file with the key as it is.
+pub(super) fn plain(master: &MasterKey) -> Zeroizing<Vec<u8>> {
+    let mut bytes = begin(VERSION, PLAIN);
+    bytes.extend_from_slice(master.as_bytes());
+    bytes.extend_from_slice(&check_bytes(master.as_bytes()));
+    bytes
+}
+
+/// Returns a file with the key under a passphrase.
+pub(super) fn under_passphrase(
     master: &MasterKey,
-    unlock: Unlock<'_>,
+    words: &str,
+    cost: KdfCost,
 ) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+    let cost = cost.check()?;
+    let mut salt = [0; SALT_BYTES];
+    fill_random(&mut salt)?;
+    let mut bytes = begin(VERSION, WRAPPED);
+    for number in [cost.memory_kib, cost.passes, cost.lanes] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(&salt);
+    let wrapped = wrapper(words, cost, &salt)?.seal(&bytes, master.as_bytes())?;
+    bytes.extend_from_slice(&wrapped);
+    Ok(bytes)
+}
+
+/// Returns a file with the key under a wrapping key.
+pub(super) fn under_key(
+    master: &MasterKey,
+    wrapping: &MasterKey,
+) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+    let mut bytes = begin(VERSION_ELSEWHERE, ELSEWHERE);
+    let wrapped = Cipher::new(wrapping, Context::MasterWrap).seal(&bytes, master.as_bytes())?;
+    bytes.extend_from_slice(&wrapped);
+    Ok(bytes)
+}
+
+fn begin(version: u8, kind: u8) -> Zeroizing<Vec<u8>> {
     // Sized at once: a vector that grows leaves copies of the key behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(256));
     bytes.extend_from_slice(MAGIC);
-    bytes.push(VERSION);
-    match unlock {
-        Unlock::KeyFile => {
-            bytes.push(PLAIN);
-            bytes.extend_from_slice(master.as_bytes());
-            bytes.extend_from_slice(&check_bytes(master.as_bytes()));
-        }
-        Unlock::Passphrase { words, cost } => {
-            let cost = cost.check()?;
-            let mut salt = [0; SALT_BYTES];
-            fill_random(&mut salt)?;
-            bytes.push(WRAPPED);
-            for number in [cost.memory_kib, cost.passes, cost.lanes] {
-                bytes.extend_from_slice(&number.to_le_bytes());
-            }
-            bytes.extend_from_slice(&salt);
-            let wrapped = wrapper(words, cost, &salt)?.seal(&bytes, master.as_bytes())?;
-            bytes.extend_from_slice(&wrapped);
-        }
-    }
-    Ok(bytes)
+    bytes.push(version);
+    bytes.push(kind);
+    bytes
 }
 
 pub(super) fn decode(
@@ -106,63 +128,114 @@ pub(super) fn decode(
     bytes: &[u8],
     unlock: Unlock<'_>,
 ) -> Result<MasterKey, KeyringError> {
-    let damaged = || KeyringError::Damaged {
-        path: path.to_owned(),
-    };
     let (kind, body) = kind(path, bytes)?;
     match (kind, unlock) {
-        (PLAIN, Unlock::KeyFile) => {
-            let (key, check) = body.split_first_chunk::<32>().ok_or_else(damaged)?;
-            if check != check_bytes(key) {
-                return Err(damaged());
-            }
-            Ok(MasterKey::from_bytes(Zeroizing::new(*key)))
+        (Kept::Plain, Unlock::KeyFile) => decode_plain(path, body),
+        (Kept::Passphrase, Unlock::Passphrase { words, .. }) => {
+            decode_wrapped(path, bytes, body, words)
         }
-        (WRAPPED, Unlock::Passphrase { words, .. }) => {
-            let (memory_kib, rest) = number(body).ok_or_else(damaged)?;
-            let (passes, rest) = number(rest).ok_or_else(damaged)?;
-            let (lanes, rest) = number(rest).ok_or_else(damaged)?;
-            let (salt, wrapped) = rest.split_first_chunk().ok_or_else(damaged)?;
-            let cost = KdfCost {
-                memory_kib,
-                passes,
-                lanes,
-            };
-            let (before, _) = bytes
-                .split_at_checked(bytes.len() - wrapped.len())
-                .ok_or_else(damaged)?;
-            let key = wrapper(words, cost.check()?, salt)?
-                .open(before, wrapped)
-                .map(Zeroizing::new)
-                .map_err(|_refused| KeyringError::WrongPassphrase)?;
-            let mut master = Zeroizing::new([0; 32]);
-            if key.len() != master.len() {
-                return Err(damaged());
-            }
-            master.copy_from_slice(&key);
-            Ok(MasterKey::from_bytes(master))
+        (Kept::Elsewhere, Unlock::WrappingFile(place)) => {
+            let cipher = Cipher::new(&opener(path, bytes, place)?, Context::MasterWrap);
+            unwrap(path, &cipher, bytes, body)?.ok_or_else(|| wrong(place))
         }
-        (PLAIN, Unlock::Passphrase { .. }) => Err(KeyringError::PassphraseUnused),
-        (WRAPPED, Unlock::KeyFile) => Err(KeyringError::PassphraseNeeded),
-        _ => Err(damaged()),
+        (Kept::Plain, Unlock::Passphrase { .. }) => Err(KeyringError::PassphraseUnused),
+        (Kept::Plain, Unlock::WrappingFile(_)) => Err(KeyringError::WrappingUnused),
+        (Kept::Passphrase, _) => Err(KeyringError::PassphraseNeeded),
+        (Kept::Elsewhere, _) => Err(KeyringError::WrappingNeeded),
     }
 }
 
-pub(super) fn is_wrapped(path: &Path, bytes: &[u8]) -> Result<bool, KeyringError> {
-    Ok(kind(path, bytes)?.0 == WRAPPED)
+fn decode_plain(path: &Path, body: &[u8]) -> Result<MasterKey, KeyringError> {
+    let split = body.split_first_chunk::<32>();
+    let (key, check) = split.ok_or_else(|| damaged(path))?;
+    if check != check_bytes(key) {
+        return Err(damaged(path));
+    }
+    Ok(MasterKey::from_bytes(Zeroizing::new(*key)))
+}
+
+fn decode_wrapped(
+    path: &Path,
+    bytes: &[u8],
+    body: &[u8],
+    words: &str,
+) -> Result<MasterKey, KeyringError> {
+    let cut = || damaged(path);
+    let (memory_kib, rest) = number(body).ok_or_else(cut)?;
+    let (passes, rest) = number(rest).ok_or_else(cut)?;
+    let (lanes, rest) = number(rest).ok_or_else(cut)?;
+    let (salt, wrapped) = rest.split_first_chunk().ok_or_else(cut)?;
+    let cost = KdfCost {
+        memory_kib,
+        passes,
+        lanes,
+    };
+    let cipher = wrapper(words, cost.check()?, salt)?;
+    unwrap(path, &cipher, bytes, wrapped)?.ok_or(KeyringError::WrongPassphrase)
+}
+
+/// Returns the key of a wrapping file that opens these bytes.
+pub(super) fn opener(path: &Path, bytes: &[u8], place: &Path) -> Result<MasterKey, KeyringError> {
+    let (_, body) = kind(path, bytes)?;
+    for wrapping in wrapping::read(place)? {
+        let cipher = Cipher::new(&wrapping, Context::MasterWrap);
+        if unwrap(path, &cipher, bytes, body)?.is_some() {
+            return Ok(wrapping);
+        }
+    }
+    Err(wrong(place))
+}
+
+/// Opens the sealed key at the end of a file; `None` if it is sealed under another key.
+fn unwrap(
+    path: &Path,
+    cipher: &Cipher,
+    bytes: &[u8],
+    wrapped: &[u8],
+) -> Result<Option<MasterKey>, KeyringError> {
+    let (before, _) = bytes
+        .split_at_checked(bytes.len() - wrapped.len())
+        .ok_or_else(|| damaged(path))?;
+    let Ok(key) = cipher.open(before, wrapped).map(Zeroizing::new) else {
+        return Ok(None);
+    };
+    let mut master = Zeroizing::new([0; 32]);
+    if key.len() != master.len() {
+        return Err(damaged(path));
+    }
+    master.copy_from_slice(&key);
+    Ok(Some(MasterKey::from_bytes(master)))
+}
+
+pub(super) fn kept(path: &Path, bytes: &[u8]) -> Result<Kept, KeyringError> {
+    Ok(kind(path, bytes)?.0)
 }
 
 /// Splits off what every version has in front.
-fn kind<'a>(path: &Path, bytes: &'a [u8]) -> Result<(u8, &'a [u8]), KeyringError> {
+fn kind<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Kept, &'a [u8]), KeyringError> {
     match bytes.strip_prefix(MAGIC) {
-        Some([VERSION, kind @ (PLAIN | WRAPPED), body @ ..]) => Ok((*kind, body)),
-        Some([version, ..]) if *version != VERSION => Err(KeyringError::UnknownVersion {
-            path: path.to_owned(),
-            version: *version,
-        }),
-        _ => Err(KeyringError::Damaged {
-            path: path.to_owned(),
-        }),
+        Some([VERSION, PLAIN, body @ ..]) => Ok((Kept::Plain, body)),
+        Some([VERSION, WRAPPED, body @ ..]) => Ok((Kept::Passphrase, body)),
+        Some([VERSION_ELSEWHERE, ELSEWHERE, body @ ..]) => Ok((Kept::Elsewhere, body)),
+        Some([version, ..]) if !matches!(*version, VERSION | VERSION_ELSEWHERE) => {
+            Err(KeyringError::UnknownVersion {
+                path: path.to_owned(),
+                version: *version,
+            })
+        }
+        _ => Err(damaged(path)),
+    }
+}
+
+fn damaged(path: &Path) -> KeyringError {
+    KeyringError::Damaged {
+        path: path.to_owned(),
+    }
+}
+
+fn wrong(place: &Path) -> KeyringError {
+    KeyringError::WrongWrapping {
+        path: place.to_owned(),
     }
 }
 

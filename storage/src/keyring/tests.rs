@@ -24,7 +24,7 @@ fn a_key_file_opens_with_the_same_key_and_is_private() {
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
     assert_eq!(mode(&folder.join(MASTER_FILE)), 0o600);
-    assert!(!Keyring::needs_passphrase(&folder).unwrap());
+    assert_eq!(Keyring::kept(&folder).unwrap(), Kept::Plain);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_passphrase_opens_and_changes_while_the_key_stays() {
         !raw.windows(32)
             .any(|window| window == created.master().as_bytes())
     );
-    assert!(Keyring::needs_passphrase(&folder).unwrap());
+    assert_eq!(Keyring::kept(&folder).unwrap(), Kept::Passphrase);
 
     let wrong = Keyring::open(&folder, Unlock::passphrase("battery staple")).unwrap_err();
     assert_eq!(wrong.to_string(), "wrong passphrase");
@@ -96,14 +96,25 @@ fn a_passphrase_opens_and_changes_while_the_key_stays() {
     assert!(matches!(none, KeyringError::PassphraseNeeded));
 
     let opened = Keyring::open(&folder, Unlock::passphrase("correct horse")).unwrap();
+    let refused = opened.rewrap(
+        Unlock::passphrase("battery staple"),
+        Unlock::passphrase("new words"),
+    );
+    assert!(matches!(refused, Err(KeyringError::WrongPassphrase)));
+    Keyring::open(&folder, Unlock::passphrase("correct horse")).unwrap();
     opened
-        .change_passphrase(Unlock::passphrase("new words"))
+        .rewrap(
+            Unlock::passphrase("correct horse"),
+            Unlock::passphrase("new words"),
+        )
         .unwrap();
     assert!(Keyring::open(&folder, Unlock::passphrase("correct horse")).is_err());
     let changed = Keyring::open(&folder, Unlock::passphrase("new words")).unwrap();
     assert_eq!(changed.master().as_bytes(), created.master().as_bytes());
 
-    changed.change_passphrase(Unlock::KeyFile).unwrap();
+    changed
+        .rewrap(Unlock::passphrase("new words"), Unlock::KeyFile)
+        .unwrap();
     let unused = Keyring::open(&folder, Unlock::passphrase("new words"));
     assert!(matches!(unused, Err(KeyringError::PassphraseUnused)));
     Keyring::open(&folder, Unlock::KeyFile).unwrap();
@@ -165,4 +176,117 @@ fn sealed_files_open_under_their_name_only() {
     fs::rename(&identity, &other).unwrap();
     let moved = keyring.read_sealed(&other);
     assert!(matches!(moved, Err(KeyringError::Damaged { .. })));
+}
+
+#[test]
+fn an_attempt_that_was_cut_short_leaves_no_key_behind() {
+    let (_outer, folder) = folder();
+    let keyring = Keyring::create(&folder, Unlock::passphrase("words")).unwrap();
+    let beside = folder.join("master.key.new");
+    // As if taking the passphrase away had been cut short between writing and renaming.
+    fs::write(&beside, header::plain(keyring.master())).unwrap();
+    Keyring::open(&folder, Unlock::passphrase("words")).unwrap();
+    assert!(!beside.exists(), "the key lies beside its own lock");
+}
+
+#[test]
+fn a_wrapping_key_elsewhere_opens_and_is_replaced_while_the_key_stays() {
+    let (outer, folder) = folder();
+    let stick = outer.path().join("stick.key");
+    let here = Unlock::WrappingFile(&stick);
+    let created = Keyring::create(&folder, here).unwrap();
+    assert_eq!(Keyring::kept(&folder).unwrap(), Kept::Elsewhere);
+    let master = folder.join(MASTER_FILE);
+    let (first_master, first_stick) = (fs::read(&master).unwrap(), fs::read(&stick).unwrap());
+    for other in [Unlock::KeyFile, Unlock::passphrase("words")] {
+        let opened = Keyring::open(&folder, other);
+        assert!(matches!(opened, Err(KeyringError::WrappingNeeded)));
+    }
+    created.rewrap(here, here).unwrap();
+    let opened = Keyring::open(&folder, here).unwrap();
+    assert_eq!(opened.master().as_bytes(), created.master().as_bytes());
+    assert_ne!(fs::read(&master).unwrap(), first_master);
+
+    // The old key opens nothing that is new; with the old file it opens, as the header says.
+    let second_stick = fs::read(&stick).unwrap();
+    fs::write(&stick, &first_stick).unwrap();
+    let old = Keyring::open(&folder, here);
+    assert!(matches!(old, Err(KeyringError::WrongWrapping { .. })));
+    fs::write(&master, &first_master).unwrap();
+    Keyring::open(&folder, here).unwrap();
+    fs::write(&stick, &second_stick).unwrap();
+    assert!(Keyring::open(&folder, here).is_err());
+}
+
+#[test]
+fn a_replacement_of_the_wrapping_key_can_stop_anywhere() {
+    let (outer, folder) = folder();
+    let stick = outer.path().join("stick.key");
+    let here = Unlock::WrappingFile(&stick);
+    let keyring = Keyring::create(&folder, here).unwrap();
+    let master = folder.join(MASTER_FILE);
+    let old_master = fs::read(&master).unwrap();
+    let old = wrapping::read(&stick).unwrap().remove(0);
+    keyring.rewrap(here, here).unwrap();
+    let new_master = fs::read(&master).unwrap();
+    let new = wrapping::read(&stick).unwrap().remove(0);
+    // After the first step both keys are there; the second step exchanges the master key's file.
+    wrapping::write(&stick, &[&new, &old]).unwrap();
+    for file in [&old_master, &new_master] {
+        fs::write(&master, file).unwrap();
+        let opened = Keyring::open(&folder, here).unwrap();
+        assert_eq!(opened.master().as_bytes(), keyring.master().as_bytes());
+    }
+    // A replacement after one that was cut short keeps the key that opens.
+    fs::write(&master, &old_master).unwrap();
+    keyring.rewrap(here, here).unwrap();
+    Keyring::open(&folder, here).unwrap();
+    assert_eq!(wrapping::read(&stick).unwrap().len(), 1);
+}
+
+#[test]
+fn a_wrapping_file_overwrites_nothing_and_lies_elsewhere() {
+    let (outer, folder) = folder();
+    let stick = outer.path().join("stick.key");
+    let keyring = Keyring::create(&folder, Unlock::KeyFile).unwrap();
+    let inside = folder.join("stick.key");
+    let refused = keyring.rewrap(Unlock::KeyFile, Unlock::WrappingFile(&inside));
+    assert!(matches!(refused, Err(KeyringError::Inside { .. })));
+    fs::write(&stick, b"letters").unwrap();
+    let refused = keyring.rewrap(Unlock::KeyFile, Unlock::WrappingFile(&stick));
+    assert!(matches!(refused, Err(KeyringError::Exists { .. })));
+    assert_eq!(fs::read(&stick).unwrap(), b"letters");
+    Keyring::open(&folder, Unlock::KeyFile).unwrap();
+
+    fs::remove_file(&stick).unwrap();
+    let here = Unlock::WrappingFile(&stick);
+    keyring.rewrap(Unlock::KeyFile, here).unwrap();
+    let good = fs::read(&stick).unwrap();
+    for byte in 0..good.len() {
+        let mut bad = good.clone();
+        bad[byte] ^= 1;
+        fs::write(&stick, &bad).unwrap();
+        assert!(Keyring::open(&folder, here).is_err(), "byte {byte}");
+        fs::write(&stick, &good[..byte]).unwrap();
+        assert!(Keyring::open(&folder, here).is_err(), "cut to {byte}");
+    }
+}
+
+/// What the version before wrapping keys wrote opens for ever.
+#[test]
+fn key_files_of_version_1_open() {
+    let (_outer, folder) = folder();
+    Keyring::create(&folder, Unlock::KeyFile).unwrap();
+    let fixtures: [(&[u8], Unlock<'_>); 2] = [
+        (include_bytes!("fixtures/plain.v1"), Unlock::KeyFile),
+        (
+            include_bytes!("fixtures/passphrase.v1"),
+            Unlock::passphrase("correct horse"),
+        ),
+    ];
+    for (bytes, unlock) in fixtures {
+        fs::write(folder.join(MASTER_FILE), bytes).unwrap();
+        let opened = Keyring::open(&folder, unlock).unwrap();
+        assert_eq!(opened.master().as_bytes(), &[42; 32]);
+    }
 }
