@@ -188,6 +188,12 @@ mod tests {
             "sync prove bob",
             "ledger ls --peer bob",
             "node wait --for ready --timeout 5s",
+            "node passphrase set --current-file old.txt --passphrase-file -",
+            "node passphrase remove --current-file old.txt --yes",
+            "node unlock --passphrase-file words.txt",
+            "node key show",
+            "node key file /media/stick/brain.key",
+            "node key rotate --current-file -",
             "help exit-codes",
         ];
         for line in good {
@@ -210,6 +216,8 @@ mod tests {
             "status --node nowhere",
             "search x --mode magic",
             "completion tcsh",
+            "node passphrase set hunter2",
+            "node unlock hunter2",
         ];
         for line in bad {
             let words = std::iter::once("brainctl").chain(line.split(' '));

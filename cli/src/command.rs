@@ -72,7 +72,7 @@ pub(crate) fn run(ui: &Ui, environment: &Environment, cli: Cli) -> Result<Report
         Command::Sync(args) => sync::run(&client, &args),
         Command::Ledger(args) => ledger::run(&client, &args),
         Command::Index(args) => index::run(&client, &args),
-        Command::Node(args) => node::run(&client, &args),
+        Command::Node(args) => node::run(&client, ui, &args),
         Command::Completion(args) => completion::run(&args),
         Command::Help(args) => help::run(&args),
     }

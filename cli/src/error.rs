@@ -161,6 +161,11 @@ impl CommandError {
         }
     }
 
+    /// Tells whether the node is locked.
+    pub(crate) fn is_locked(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.code == "locked")
+    }
+
     /// Tells whether the node does not know the name.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.code == "not_found")

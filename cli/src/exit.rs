@@ -86,7 +86,9 @@ impl Exit {
             ErrorCode::Forbidden
             | ErrorCode::WrongHost
             | ErrorCode::Unauthorized
+            | ErrorCode::WrongPassphrase
             | ErrorCode::EgressDenied => Self::NotAllowed,
+            ErrorCode::Locked => Self::Locked,
             ErrorCode::PreviewChanged | ErrorCode::Conflict => Self::Conflict,
             ErrorCode::PeerUnreachable => Self::Unreachable,
             ErrorCode::Timeout => Self::TimedOut,
@@ -108,10 +110,8 @@ impl Exit {
     /// Returns how a command ends by the name of the code; a name that this version does not know
     /// falls back on the HTTP status.
     pub(crate) fn of_name(name: &str, status: u16) -> Self {
-        match name {
-            "locked" => return Self::Locked,
-            "pending_approval" => return Self::Pending,
-            _ => {}
+        if name == "pending_approval" {
+            return Self::Pending;
         }
         let known = serde_json::Value::String(name.to_owned());
         match (serde_json::from_value::<ErrorCode>(known), status) {
@@ -142,6 +142,7 @@ mod tests {
             ("forbidden", 4),
             ("egress_denied", 4),
             ("unauthorized", 4),
+            ("wrong_passphrase", 4),
             ("conflict", 5),
             ("preview_changed", 5),
             ("peer_unreachable", 6),

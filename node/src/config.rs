@@ -37,11 +37,56 @@ pub struct Node {
 }
 
 /// How secrets are unlocked.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Unlock {
-    /// A file whose first line is the passphrase. Default: none, a key file with mode 0600.
+    /// What opens the master key. Default: `auto`.
+    pub method: Method,
+    /// A file whose first line is the passphrase. Default: none.
     pub passphrase_file: Option<PathBuf>,
+    /// A file elsewhere, such as on a stick, that holds the wrapping key. Default: none.
+    pub key_file: Option<PathBuf>,
+    /// The name of the systemd credential whose first line is the passphrase.
+    pub credential: String,
+    /// Where systemd puts credentials; the service manager says so, not the configuration.
+    #[serde(skip)]
+    pub credentials_directory: Option<PathBuf>,
+}
+
+/// What opens the master key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// The passphrase file if one is named, else the credential if there is one, else the key
+    /// file, elsewhere if one is named; a key that none of these opens leaves the node locked until `brainctl node unlock`.
+    #[default]
+    Auto,
+    /// The key file elsewhere if one is named, else the plain one of the data folder.
+    File,
+    /// The passphrase file if one is named, else a person with `brainctl node unlock`.
+    Passphrase,
+    /// The systemd credential; a start without it is refused.
+    SystemdCreds,
+}
+
+impl Default for Unlock {
+    fn default() -> Self {
+        Self {
+            method: Method::Auto,
+            passphrase_file: None,
+            key_file: None,
+            credential: "brain-node.passphrase".to_owned(),
+            credentials_directory: None,
+        }
+    }
+}
+
+impl Unlock {
+    /// Returns where the systemd credential is, if the service manager gives any.
+    pub fn credential_path(&self) -> Option<PathBuf> {
+        let folder = self.credentials_directory.as_ref()?;
+        Some(folder.join(&self.credential))
+    }
 }
 
 /// The local API.
@@ -220,7 +265,9 @@ impl Config {
             }
         };
         let variables = std::env::vars();
-        Self::read(&text, &places.config.display().to_string(), variables)
+        let mut config = Self::read(&text, &places.config.display().to_string(), variables)?;
+        config.unlock.credentials_directory = variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Ok(config)
     }
 
     fn read(

@@ -16,7 +16,9 @@ mod events;
 mod extract;
 mod guard;
 mod imports;
+mod key;
 mod ledger;
+pub mod locked;
 mod memories;
 mod metrics;
 mod openapi;
@@ -31,8 +33,10 @@ mod sync;
 mod tests;
 mod tray;
 
+pub use axum::Router;
 pub use edge::{Edge, Transport};
 pub use guard::guard;
+pub use locked::locked_router;
 pub use openapi::document;
 pub use serve::{serve_tcp, serve_unix};
 
@@ -45,7 +49,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// Builds the API of one listener.
-pub fn router(services: Services, edge: Edge) -> axum::Router {
+pub fn router(services: Services, edge: Edge) -> Router {
     let (routes, document) = routes().split_for_parts();
     let text = openapi::render(&document);
     let routes = routes.route("/openapi.json", get(async || openapi::answer(text)));
@@ -69,6 +73,9 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(status::readyz))
         .routes(routes!(status::node))
         .routes(routes!(status::identity))
+        .routes(routes!(key::read, key::put))
+        .routes(routes!(key::lock))
+        .routes(routes!(key::unlock))
         .routes(routes!(status::rebuild))
         .routes(routes!(metrics::metrics))
         .routes(routes!(status::accept_clock))

@@ -10,11 +10,13 @@
 
 use crate::clock;
 use crate::config::Unlock;
+use crate::unlock::{self, Found, Secret};
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::identity::{DeviceCertificate, DeviceKey, PersonKey};
 use protocol::wire::control::Enrolled;
 use std::path::{Path, PathBuf};
-use storage::keyring::{Keyring, KeyringError, MASTER_FILE, Unlock as Key};
+use std::sync::{Mutex, PoisonError};
+use storage::keyring::{Keyring, KeyringError, MASTER_FILE};
 use storage::store::Owner;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -40,6 +42,12 @@ pub enum IdentityError {
         /// Why.
         source: std::io::Error,
     },
+    /// The configuration wants a systemd credential and the service manager gives none.
+    #[error("there are no systemd credentials: CREDENTIALS_DIRECTORY is not set")]
+    NoCredentials,
+    /// Nobody is there to say the passphrase.
+    #[error("the master key is under a passphrase")]
+    Asked,
     /// The identity file is not what was written.
     #[error("the identity file is damaged: restore {FILE} from a backup")]
     Damaged,
@@ -57,6 +65,45 @@ pub enum IdentityError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+impl IdentityError {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Keyring(KeyringError::WrongPassphrase) => {
+                "nothing was changed; give the passphrase that was set last (brainctl node \
+                 passphrase set), in the file or credential that [unlock] names"
+            }
+            Self::Keyring(KeyringError::PassphraseUnused) => {
+                "start it without unlock.passphrase_file or credential, then set the passphrase: \
+                 brainctl node passphrase set"
+            }
+            Self::Keyring(KeyringError::WrappingNeeded) => {
+                "name the file with the wrapping key: unlock.key_file = \"/path\""
+            }
+            Self::Keyring(KeyringError::WrappingUnused) => {
+                "start it without unlock.key_file, then wrap the key: brainctl node key file PATH"
+            }
+            Self::Keyring(KeyringError::WrongWrapping { .. }) => {
+                "nothing was changed; name the file that was written last (brainctl node key file)"
+            }
+            Self::Keyring(KeyringError::PassphraseNeeded) => {
+                "set unlock.method = \"auto\", or take the passphrase away: brainctl node \
+                 passphrase remove"
+            }
+            Self::Passphrase { .. } => {
+                "make the file readable for the node, or name another in [unlock]"
+            }
+            Self::NoCredentials => {
+                "give the unit LoadCredential= or LoadCredentialEncrypted=, or set unlock.method"
+            }
+            Self::Asked => "set unlock.passphrase_file, or unlock the node: brainctl node unlock",
+            _ => {
+                "nothing was changed; chmod 700 a folder that is open to others, or restore the file"
+            }
+        }
+    }
 }
 
 /// Another device of this person, and where it was reached.
@@ -139,35 +186,29 @@ pub struct Identity {
 pub struct Vault {
     data: PathBuf,
     keyring: Keyring,
+    /// The file with the wrapping key, if the master key is wrapped under one.
+    elsewhere: Mutex<Option<PathBuf>>,
 }
 
-/// Opens the identity of a data folder, making one at first start.
+/// Opens the identity of a data folder as the configuration says, making one at first start.
 pub fn open(data: &Path, unlock: &Unlock) -> Result<Identity, IdentityError> {
-    let passphrase = match &unlock.passphrase_file {
-        None => None,
-        Some(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|source| IdentityError::Passphrase {
-                    path: path.display().to_string(),
-                    source,
-                })?;
-            let text = Zeroizing::new(text);
-            Some(Zeroizing::new(
-                text.lines().next().unwrap_or_default().to_owned(),
-            ))
-        }
-    };
-    let key = passphrase
-        .as_ref()
-        .map_or(Key::KeyFile, |words| Key::passphrase(words));
+    match unlock::find(unlock, data)? {
+        Found::Secret(secret) => open_with(data, &secret),
+        Found::Ask => Err(IdentityError::Asked),
+    }
+}
+
+/// Opens the identity of a data folder with a secret, making one at first start.
+pub fn open_with(data: &Path, secret: &Secret) -> Result<Identity, IdentityError> {
     let keyring = if data.join(MASTER_FILE).exists() {
-        Keyring::open(data, key)?
+        Keyring::open(data, secret.key())?
     } else {
-        Keyring::create(data, key)?
+        Keyring::create(data, secret.key())?
     };
     let vault = Vault {
         data: data.to_owned(),
         keyring,
+        elsewhere: Mutex::new(secret.elsewhere()),
     };
     let stored = if data.join(FILE).exists() {
         vault.read(FILE)?
@@ -204,6 +245,26 @@ impl Vault {
     /// Returns the keyring.
     pub fn keyring(&self) -> &Keyring {
         &self.keyring
+    }
+
+    /// Returns the file with the wrapping key, if the master key is wrapped under one.
+    pub fn elsewhere(&self) -> Option<PathBuf> {
+        let elsewhere = self.elsewhere.lock();
+        elsewhere.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Wraps the master key in another way, for who opens it as it is wrapped now: by a
+    /// passphrase, or because the node holds what else opened it.
+    pub fn rewrap(&self, passphrase: Option<Secret>, new: &Secret) -> Result<(), KeyringError> {
+        let mut elsewhere = self
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let held = || elsewhere.clone().map_or(Secret::KeyFile, Secret::Elsewhere);
+        let current = passphrase.unwrap_or_else(held);
+        self.keyring.rewrap(current.key(), new.key())?;
+        *elsewhere = new.elsewhere();
+        Ok(())
     }
 
     fn read(&self, name: &str) -> Result<Stored, IdentityError> {

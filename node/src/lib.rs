@@ -19,3 +19,4 @@ pub mod notices;
 pub mod runtime;
 pub mod service;
 pub mod sync;
+pub mod unlock;

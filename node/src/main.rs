@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 use node::config::{Config, Places};
-use node::runtime::{self, Ending};
+use node::runtime::{self, Life, Said, StartError};
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +20,11 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the node (the default)
-    Serve,
+    Serve {
+        /// Begin locked, whatever the configuration could open
+        #[arg(long)]
+        locked: bool,
+    },
     /// Read the configuration and say whether it is right
     CheckConfig,
 }
@@ -32,12 +38,12 @@ fn main() -> ExitCode {
         Ok(found) => found,
         Err(error) => return fail(&error.to_string(), "see the key's line in the README", 2),
     };
-    match args.command.unwrap_or(Command::Serve) {
+    match args.command.unwrap_or(Command::Serve { locked: false }) {
         Command::CheckConfig => {
             say(&format!("ok: {}", places.config.display()));
             ExitCode::SUCCESS
         }
-        Command::Serve => serve(&places, &config),
+        Command::Serve { locked } => serve(&places, &config, locked),
     }
 }
 
@@ -47,7 +53,27 @@ fn read_config() -> Result<(Places, Config), node::config::ConfigError> {
     Ok((places, config))
 }
 
-fn serve(places: &Places, config: &Config) -> ExitCode {
+fn serve(places: &Places, config: &Config, locked: bool) -> ExitCode {
+    start_log(config);
+    // A session blocks for the store several times; a thread for each is not begun anew.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_keep_alive(IDLE_THREAD)
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.to_string(), "is the system out of threads?", 1),
+    };
+    let outcome = runtime.block_on(live(places, config, locked));
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    match outcome {
+        Ok(life) if life.is_locked => begin_locked(&life),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), error.hint(), error.exit_code()),
+    }
+}
+
+fn start_log(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.telemetry.log);
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -64,53 +90,68 @@ fn serve(places: &Places, config: &Config) -> ExitCode {
     if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Core, none) {
         tracing::warn!(%error, "core files could not be turned off");
     }
-    // A session blocks for the store several times; a thread for each is not begun anew.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_keep_alive(IDLE_THREAD)
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error.to_string(), "is the system out of threads?", 1),
-    };
-    let outcome = runtime.block_on(async {
-        let shutdown = CancellationToken::new();
-        let say_ready = |services: &node::service::Services| {
-            if let Ok(status) = services.status() {
-                say(&format!(
-                    "brain-node {} is ready\n  you      {}\n  words    {}\n  folder   {}\n  \
-                     api      {}\n  next     brainctl add \"my first memory\"",
-                    status.version,
-                    status.person,
-                    status.words,
-                    status.home,
-                    status.api.join("  "),
-                ));
-            }
-        };
-        let run = async {
-            loop {
-                let ended = runtime::run(places, config, &shutdown, say_ready).await;
-                if !matches!(ended, Ok(Ending::Again)) || shutdown.is_cancelled() {
-                    return ended;
-                }
-            }
-        };
-        tokio::pin!(run);
-        tokio::select! {
-            // The signals first: whoever stops a node that is still starting ends it in order too.
-            biased;
-            () = stop_signal() => {
-                shutdown.cancel();
-                run.await
-            }
-            outcome = &mut run => outcome,
-        }
+}
+
+async fn live(places: &Places, config: &Config, locked: bool) -> Result<Life, StartError> {
+    let shutdown = CancellationToken::new();
+    let life = runtime::live(places, config, locked, &shutdown, |said| match said {
+        Said::Ready(services) => say_ready(services),
+        Said::Locked(api) => say(&format!(
+            "brain-node {} is locked\n  folder   {}\n  api      {}\n  next     brainctl node unlock",
+            env!("CARGO_PKG_VERSION"),
+            places.data.display(),
+            api.join("  "),
+        )),
     });
-    runtime.shutdown_timeout(Duration::from_millis(500));
-    match outcome {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => fail(&error.to_string(), error.hint(), error.exit_code()),
+    tokio::pin!(life);
+    tokio::select! {
+        // The signals first: whoever stops a node that is still starting ends it in order too.
+        biased;
+        () = stop_signal() => {
+            shutdown.cancel();
+            life.await
+        }
+        outcome = &mut life => outcome,
+    }
+}
+
+fn say_ready(services: &node::service::Services) {
+    if let Ok(status) = services.status() {
+        say(&format!(
+            "brain-node {} is ready\n  you      {}\n  words    {}\n  folder   {}\n  \
+             api      {}\n  next     brainctl add \"my first memory\"",
+            status.version,
+            status.person,
+            status.words,
+            status.home,
+            status.api.join("  "),
+        ));
+    }
+}
+
+/// Has the system replace this program in memory by itself, locked.
+///
+/// What was opened lay in many places: the heap, caches, stacks of threads. Wiping each could
+/// forget one; a new address space cannot. Number, log and parent of the process stay.
+fn begin_locked(life: &Life) -> ExitCode {
+    let loopback = life.api.iter().filter_map(|at| at.strip_prefix("http://"));
+    let listen = loopback.collect::<Vec<_>>().join(",");
+    let error = std::process::Command::new(program())
+        .arg0("brain-node")
+        .args(["serve", "--locked"])
+        .env("BRAIN_API__LISTEN", listen)
+        .exec();
+    // The keys are gone with this process in any case.
+    let what = format!("locked, and cannot begin anew: {error}");
+    fail(&what, "start it again: brain-node serve --locked", 9)
+}
+
+/// Returns this program's file, also if another version lies in its place by now.
+fn program() -> PathBuf {
+    let own = PathBuf::from("/proc/self/exe");
+    match std::env::current_exe() {
+        Ok(path) if path.exists() => path,
+        _ => own,
     }
 }
 

@@ -3,24 +3,34 @@
 //! Start: folder and lock, keys, store, indexer, network, sessions, API. Stop: the API takes no
 //! more requests, sessions say goodbye, jobs and the indexer end, the store is flushed and
 //! closed. Within five seconds, whatever happens.
+//!
+//! [`live`] goes from one life to the next: locked, open, open as someone else. An open node that
+//! is locked ends for good; `main` then has the system replace the program in memory, so nothing
+//! that was opened is left there (decision 14).
 
-use crate::config::{API_LISTEN_DEFAULT, Config, Places};
+mod life;
+mod listen;
+mod locked;
+
+pub use life::{Life, Said, live};
+
+use crate::config::{Config, Places};
 use crate::egress::guard::EgressGuard;
 use crate::embed::Embedder;
 use crate::embed::builtin::Builtin;
-use crate::http::{self, Edge, Transport};
+use crate::http;
 use crate::identity::Identity;
 use crate::net::door::Door;
 use crate::net::{Network, NetworkError};
 use crate::notices::Notices;
 use crate::service::{Parts, Services};
 use crate::sync::{Desk, Sync};
+use crate::unlock::Secret;
 use crate::{clock, identity, index};
 use crdt::identity::words::safety_words;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use storage::blob::{BlobError, Blobs};
 use storage::entropy::Entropy;
@@ -30,11 +40,12 @@ use storage::kv::group::GroupCommit;
 use storage::kv::sealed::Sealed;
 use storage::store::{self, Store, StoreError};
 use thiserror::Error;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// The file of the rows.
+const STORE_FILE: &str = "store.redb";
 /// How long the tasks may take to end.
 const STOP_MAX: Duration = Duration::from_secs(3);
 
@@ -90,9 +101,7 @@ impl StartError {
                 "make it writable for you, or name another: BRAIN_HOME=/some/dir"
             }
             Self::Locked { .. } => "stop the other node, or give this one its own BRAIN_HOME",
-            Self::Identity(_) => {
-                "nothing was changed; chmod 700 a folder that is open to others, or restore the file"
-            }
+            Self::Identity(error) => error.hint(),
             Self::Store(_) => "nothing was changed; restore the data folder from a backup",
             Self::Blobs(_) => "make the folder `blobs` in the data folder writable for you",
             Self::Model(_) => "this build is damaged: install it again",
@@ -118,33 +127,34 @@ pub enum Ending {
     Stopped,
     /// It has another identity now and has to start again.
     Again,
+    /// It was told to lock: its keys must leave the memory.
+    Locked,
 }
 
-impl Ending {
-    fn of(again: &AtomicBool) -> Self {
-        if again.load(Ordering::Acquire) {
-            Self::Again
-        } else {
-            Self::Stopped
-        }
-    }
+/// A node that ended.
+#[derive(Debug)]
+struct Ended {
+    ending: Ending,
+    /// Where its API listened.
+    api: Vec<String>,
 }
 
-/// Runs a node until `shutdown` is cancelled or it takes another identity.
-pub async fn run(
+/// Runs an open node until `shutdown` is cancelled, it takes another identity, or it is locked.
+async fn run(
     places: &Places,
     config: &Config,
+    secret: &Secret,
     shutdown: &CancellationToken,
     ready: impl FnOnce(&Services),
-) -> Result<Ending, StartError> {
+) -> Result<Ended, StartError> {
     prepare_folder(&places.data)?;
     let embedder: Arc<dyn Embedder> = Arc::new(Builtin::load()?);
-    let (store, identity) = open_store(&places.data, config, &*embedder)?;
+    let (store, identity) = open_store(&places.data, secret, &*embedder)?;
     let blobs = Blobs::open(&places.data.join("blobs"), identity.keyring().master())?;
     let desk = Arc::new(Desk::new(blobs, &config.attachments));
     let store = Arc::new(store);
     let shutdown = shutdown.child_token();
-    let again = Arc::new(AtomicBool::new(false));
+    let ending = Arc::new(OnceLock::new());
     let tasks = TaskTracker::new();
     let notices = Notices::new(clock::now().0);
     let alias = alias_of(config, &store);
@@ -185,12 +195,14 @@ pub async fn run(
         shutdown: shutdown.clone(),
         config: config.clone(),
         identity,
-        again: Arc::clone(&again),
+        ending: Arc::clone(&ending),
     });
-    let bound = serve(places, config, &services, &tasks, &shutdown).await;
+    let router = |edge| http::router(services.clone(), edge);
+    let bound = listen::serve(places, config, router, &tasks, &shutdown).await;
     let started = bound.map(|addresses| {
-        listening.send_replace(addresses);
+        listening.send_replace(addresses.clone());
         ready(&services);
+        addresses
     });
     if started.is_ok() {
         shutdown.cancelled().await;
@@ -199,11 +211,14 @@ pub async fn run(
     wind_down(&tasks).await;
     drop(services);
     // While the store's lock is held: the next node's socket must not be taken for ours.
-    remove_socket(&places.socket);
+    listen::remove_socket(&places.socket);
     if let Err(error) = store.close() {
         tracing::error!(%error, "the store did not close");
     }
-    started.map(|()| Ending::of(&again))
+    started.map(|api| Ended {
+        ending: ending.get().copied().unwrap_or(Ending::Stopped),
+        api,
+    })
 }
 
 /// Waits for all tasks to end, within bounds.
@@ -241,10 +256,10 @@ fn prepare_folder(data: &Path) -> Result<(), StartError> {
 
 fn open_store(
     data: &Path,
-    config: &Config,
+    secret: &Secret,
     embedder: &dyn Embedder,
 ) -> Result<(Store, identity::Vault), StartError> {
-    let (store, identity) = open_as(data, config, embedder)?;
+    let (store, identity) = open_as(data, secret, embedder)?;
     let (store, identity) = if identity.vault.has_next() {
         // What was written since the other identity was asked for must not be lost.
         let is_empty = store.read(|state| state.memories.is_empty() && state.peers.is_empty());
@@ -257,7 +272,7 @@ fn open_store(
             identity.vault.drop_next()?;
         }
         drop(identity);
-        open_as(data, config, embedder)?
+        open_as(data, secret, embedder)?
     } else {
         (store, identity)
     };
@@ -273,31 +288,17 @@ fn open_store(
 
 fn open_as(
     data: &Path,
-    config: &Config,
+    secret: &Secret,
     embedder: &dyn Embedder,
 ) -> Result<(Store, Opened), StartError> {
-    let from_kv = |error: KvError| match error {
-        KvError::Locked { pid } => StartError::Locked {
-            path: data.to_owned(),
-            by: pid
-                .map(|pid| format!(" by process {pid}"))
-                .unwrap_or_default(),
-        },
-        other => StartError::Store(other.into()),
-    };
     // An existing store is locked before anything else is touched.
-    let path = data.join("store.redb");
-    let locked = if path.exists() {
-        Some(DiskStore::open(&path).map_err(from_kv)?)
-    } else {
-        None
-    };
-    let Identity { owner, host, vault } = identity::open(data, &config.unlock)?;
+    let locked = hold_store(data)?;
+    let Identity { owner, host, vault } = identity::open_with(data, secret)?;
     let disk = match locked {
         Some(disk) => disk,
-        None => DiskStore::open(&path).map_err(from_kv)?,
+        None => open_disk(data)?,
     };
-    let group = GroupCommit::new(Arc::new(disk)).map_err(from_kv)?;
+    let group = GroupCommit::new(Arc::new(disk)).map_err(|error| from_kv(data, error))?;
     let sealed = Sealed::new(Arc::new(group), vault.keyring().master());
     let parts = store::Parts {
         kv: Arc::new(sealed),
@@ -313,130 +314,30 @@ fn open_as(
     Ok((store, Opened { host, vault }))
 }
 
+/// Opens the rows, sealed as they are, if there are any; nobody else can from then on.
+fn hold_store(data: &Path) -> Result<Option<DiskStore>, StartError> {
+    let is_there = data.join(STORE_FILE).exists();
+    is_there.then(|| open_disk(data)).transpose()
+}
+
+fn open_disk(data: &Path) -> Result<DiskStore, StartError> {
+    DiskStore::open(&data.join(STORE_FILE)).map_err(|error| from_kv(data, error))
+}
+
+fn from_kv(data: &Path, error: KvError) -> StartError {
+    match error {
+        KvError::Locked { pid } => StartError::Locked {
+            path: data.to_owned(),
+            by: pid
+                .map(|pid| format!(" by process {pid}"))
+                .unwrap_or_default(),
+        },
+        other => StartError::Store(other.into()),
+    }
+}
+
 /// What is left of an identity once the store has its keys.
 struct Opened {
     host: Option<identity::Host>,
     vault: identity::Vault,
-}
-
-/// Binds the socket and the loopback listeners and serves them.
-async fn serve(
-    places: &Places,
-    config: &Config,
-    services: &Services,
-    tasks: &TaskTracker,
-    shutdown: &CancellationToken,
-) -> Result<Vec<String>, StartError> {
-    let token: Arc<str> = api_token(&places.data)?.into();
-    let allowed_hosts = config.api.allowed_hosts.clone();
-    let mut addresses = Vec::new();
-    let unix = bind_unix(&places.socket)?;
-    addresses.push(format!("unix:{}", places.socket.display()));
-    let edge = Edge {
-        transport: Transport::UnixSocket,
-        token: Arc::clone(&token),
-        allowed_hosts: allowed_hosts.clone(),
-    };
-    let router = http::router(services.clone(), edge);
-    tasks.spawn(http::serve_unix(unix, router, shutdown.clone()));
-    for address in &config.api.listen {
-        let listener = bind_loopback(address).await?;
-        let local = listener.local_addr().map_err(|error| StartError::Listen {
-            address: address.clone(),
-            reason: error.to_string(),
-        })?;
-        addresses.push(format!("http://{local}"));
-        let edge = Edge {
-            transport: Transport::Loopback { port: local.port() },
-            token: Arc::clone(&token),
-            allowed_hosts: allowed_hosts.clone(),
-        };
-        let router = http::router(services.clone(), edge);
-        tasks.spawn(http::serve_tcp(listener, router, shutdown.clone()));
-    }
-    Ok(addresses)
-}
-
-fn bind_unix(path: &Path) -> Result<UnixListener, StartError> {
-    let failed = |error: std::io::Error| StartError::Listen {
-        address: format!("unix:{}", path.display()),
-        reason: error.to_string(),
-    };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    // The store's lock is held: whoever left this socket is gone.
-    remove_socket(path);
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    let private = std::fs::Permissions::from_mode(0o600);
-    std::fs::set_permissions(path, private).map_err(failed)?;
-    Ok(listener)
-}
-
-fn remove_socket(path: &Path) {
-    if let Err(error) = std::fs::remove_file(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(%error, "the socket could not be removed");
-    }
-}
-
-async fn bind_loopback(address: &str) -> Result<TcpListener, StartError> {
-    let failed = |reason: String| StartError::Listen {
-        address: address.to_owned(),
-        reason,
-    };
-    let parsed: std::net::SocketAddr =
-        address.parse().map_err(|error: std::net::AddrParseError| {
-            failed(format!("it is no address such as 127.0.0.1:7420: {error}"))
-        })?;
-    if !parsed.ip().is_loopback() {
-        let reason = "it is not a loopback address, and this version has no TLS for others";
-        return Err(failed(reason.to_owned()));
-    }
-    match TcpListener::bind(parsed).await {
-        Ok(listener) => Ok(listener),
-        // Nothing was asked for: any free port will do, and `status` tells it.
-        Err(error)
-            if address == API_LISTEN_DEFAULT && error.kind() == std::io::ErrorKind::AddrInUse =>
-        {
-            tracing::info!("port 7420 is taken; taking another");
-            TcpListener::bind((parsed.ip(), 0))
-                .await
-                .map_err(|error| failed(error.to_string()))
-        }
-        Err(error) => Err(failed(error.to_string())),
-    }
-}
-
-/// Returns the bearer token of the loopback listeners, made at first start in a 0600 file.
-fn api_token(data: &Path) -> Result<String, StartError> {
-    let path = data.join("api.token");
-    let failed = |reason: String| StartError::Folder {
-        path: path.clone(),
-        reason,
-    };
-    if let Ok(text) = std::fs::read_to_string(&path)
-        && text.trim().len() >= 32
-    {
-        return Ok(text.trim().to_owned());
-    }
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| failed(error.to_string()))?;
-    let token = format!("brn_{}", crdt::id::to_base32(&secret));
-    let write = || -> std::io::Result<()> {
-        use std::io::Write as _;
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)?;
-        file.write_all(token.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|error| failed(error.to_string()))?;
-    Ok(token)
 }

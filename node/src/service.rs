@@ -11,6 +11,7 @@ mod devices;
 mod failure;
 mod imports;
 mod integrity;
+mod key;
 mod ledger;
 mod memories;
 mod metrics;
@@ -26,16 +27,17 @@ mod view;
 
 pub use attachments::{Arriving, Found};
 pub use failure::Failure;
+pub(crate) use key::state_of;
 
 use crate::config::Config;
 use crate::embed::Embedder;
 use crate::identity::Vault;
 use crate::notices::Notices;
+use crate::runtime::Ending;
 use crate::sync::Sync;
 use imports::Jobs;
 use protocol::api::status::Notice;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use storage::store::Store;
 use tokio::sync::{broadcast, watch};
@@ -61,7 +63,7 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     pub(crate) identity: Vault,
-    pub(crate) again: Arc<AtomicBool>,
+    pub(crate) ending: Arc<OnceLock<Ending>>,
 }
 
 /// What the services are made of.
@@ -88,8 +90,8 @@ pub struct Parts {
     pub shutdown: CancellationToken,
     /// The way to another identity.
     pub identity: Vault,
-    /// Set if the node has to start again after its end.
-    pub again: Arc<AtomicBool>,
+    /// How the node is to end, if not by being told to stop.
+    pub ending: Arc<OnceLock<Ending>>,
 }
 
 impl std::fmt::Debug for Services {
@@ -121,7 +123,7 @@ impl Services {
             tasks: parts.tasks,
             shutdown: parts.shutdown,
             identity: parts.identity,
-            again: parts.again,
+            ending: parts.ending,
         }))
     }
 

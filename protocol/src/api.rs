@@ -8,6 +8,7 @@ pub mod attachments;
 pub mod circles;
 pub mod devices;
 pub mod imports;
+pub mod key;
 pub mod ledger;
 pub mod memories;
 pub mod peers;

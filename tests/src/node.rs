@@ -21,6 +21,8 @@ use tempfile::TempDir;
 const READY_MAX: Duration = Duration::from_mins(1);
 /// How long an orderly end may take: the contract says five seconds.
 pub const STOP_MAX: Duration = Duration::from_secs(5);
+/// The exit code of a command whose node is locked.
+pub const LOCKED: i32 = 9;
 /// How long one command may take.
 pub const COMMAND_MAX: Duration = Duration::from_mins(2);
 
@@ -62,6 +64,17 @@ impl Node {
 
     /// Starts the process on the folder as it is; panics if it runs or does not become ready.
     pub fn start_again(&mut self) {
+        self.spawn();
+        self.wait_until(|node| node.brainctl(["node", "wait", "--for", "ready"]).code == 0);
+    }
+
+    /// Starts the process on the folder as it is and waits until it answers that it is locked.
+    pub fn start_locked(&mut self) {
+        self.spawn();
+        self.wait_until(|node| node.brainctl(["status"]).code == LOCKED);
+    }
+
+    fn spawn(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.name);
         let log = File::options()
             .create(true)
@@ -77,10 +90,9 @@ impl Node {
             .stderr(errors)
             .spawn();
         self.child = Some(child.expect("brain-node can be started"));
-        self.wait_until_ready();
     }
 
-    fn wait_until_ready(&mut self) {
+    fn wait_until(&mut self, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + READY_MAX;
         loop {
             let child = self
@@ -95,7 +107,7 @@ impl Node {
                 );
             }
             let is_there = std::os::unix::net::UnixStream::connect(self.socket()).is_ok();
-            if is_there && self.brainctl(["node", "wait", "--for", "ready"]).code == 0 {
+            if is_there && is_so(self) {
                 return;
             }
             assert!(

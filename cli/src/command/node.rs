@@ -1,9 +1,14 @@
-//! `node`: facts of the node, and waiting until it is ready.
+//! `node`: facts of the node, waiting until it is ready, its key and its lock.
+
+mod key;
+mod lock;
+mod passphrase;
 
 use super::status;
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
+use crate::ui::Ui;
 use protocol::api::status::{ClockAccepted, NodeStatus};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -26,6 +31,14 @@ enum Verb {
     Metrics,
     /// Take the system clock as right although the node has seen a later time
     AcceptClock,
+    /// Show how the master key is kept, and wrap it under a key elsewhere
+    Key(key::Args),
+    /// Set, change or take away the passphrase of the master key
+    Passphrase(passphrase::Args),
+    /// Drop the keys and everything that was opened; only unlock is answered then
+    Lock,
+    /// Open a locked node
+    Unlock(lock::Args),
     /// Wait until the node is ready; exit 7 if that takes too long
     Wait {
         /// What to wait for
@@ -35,7 +48,7 @@ enum Verb {
 }
 
 /// Does what the verb says.
-pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> {
+pub(crate) fn run(client: &Client, ui: &Ui, args: &Args) -> Result<Report, CommandError> {
     match &args.verb {
         Verb::Info => {
             let node: NodeStatus = client.get(&["v1", "node"], &[])?;
@@ -53,12 +66,22 @@ pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> 
             let text = format!("✓ It is {} from now on\n", accepted.time);
             Ok(Report::new("node.accept-clock", &accepted).confirmation(text))
         }
+        Verb::Key(args) => key::run(client, args),
+        Verb::Passphrase(args) => passphrase::run(client, ui, args),
+        Verb::Lock => lock::lock(client),
+        Verb::Unlock(args) => lock::unlock(client, args),
         Verb::Wait { event } => wait(client, event),
     }
 }
 
-/// Asks again and again: the node may be about to start, so being unreachable is no end.
 fn wait(client: &Client, event: &str) -> Result<Report, CommandError> {
+    let waited_ms = until_ready(client, event)?;
+    let fields = json!({"state": event, "waited_ms": waited_ms});
+    Ok(Report::new("node.wait", &fields).confirmation(format!("✓ The node is {event}\n")))
+}
+
+/// Asks again and again: the node may be about to start, so being unreachable is no end.
+fn until_ready(client: &Client, event: &str) -> Result<u64, CommandError> {
     let start = Instant::now();
     let patience = client.patience();
     loop {
@@ -76,7 +99,5 @@ fn wait(client: &Client, event: &str) -> Result<Report, CommandError> {
         }
         std::thread::sleep(POLL);
     }
-    let waited_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let fields = json!({"state": event, "waited_ms": waited_ms});
-    Ok(Report::new("node.wait", &fields).confirmation(format!("✓ The node is {event}\n")))
+    Ok(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))
 }

@@ -85,7 +85,10 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::InvalidUtf8
         | ErrorCode::BadTicket => StatusCode::BAD_REQUEST,
         ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden | ErrorCode::EgressDenied => StatusCode::FORBIDDEN,
+        ErrorCode::Forbidden | ErrorCode::WrongPassphrase | ErrorCode::EgressDenied => {
+            StatusCode::FORBIDDEN
+        }
+        ErrorCode::Locked => StatusCode::LOCKED,
         ErrorCode::NotFound | ErrorCode::NoRoute | ErrorCode::TicketUnknown => {
             StatusCode::NOT_FOUND
         }

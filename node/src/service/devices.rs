@@ -3,6 +3,7 @@
 use super::{Failure, Services};
 use crate::clock;
 use crate::identity::IdentityError;
+use crate::runtime::Ending;
 use crate::sync::{Introduction, Outcome, Party};
 use crdt::id::DeviceId;
 use crdt::identity::did::to_did;
@@ -17,7 +18,6 @@ use protocol::api::peers::Invite;
 use protocol::api::problem::ErrorCode;
 use protocol::session::Role;
 use protocol::ticket::{Purpose, Ticket};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use storage::records::Invite as Given;
 use storage::store::StoreError;
@@ -238,7 +238,7 @@ impl Services {
 
     /// Ends the node in a moment, so that it starts again under its new identity.
     fn start_again_as(&self, certificate: &DeviceCertificate) -> NewIdentity {
-        self.0.again.store(true, Ordering::Release);
+        self.0.ending.get_or_init(|| Ending::Again);
         let shutdown = self.0.shutdown.clone();
         self.0.tasks.spawn(async move {
             tokio::time::sleep(FAREWELL).await;

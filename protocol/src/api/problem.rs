@@ -39,6 +39,10 @@ pub enum ErrorCode {
     WrongHost,
     /// A bearer token is needed.
     Unauthorized,
+    /// The node is locked: its keys are not in memory.
+    Locked,
+    /// The passphrase does not open the master key.
+    WrongPassphrase,
     /// The egress guard holds it back.
     EgressDenied,
     /// The ticket does not read.
@@ -87,6 +91,8 @@ impl ErrorCode {
             Self::Forbidden => "forbidden",
             Self::WrongHost => "wrong_host",
             Self::Unauthorized => "unauthorized",
+            Self::Locked => "locked",
+            Self::WrongPassphrase => "wrong_passphrase",
             Self::EgressDenied => "egress_denied",
             Self::BadTicket => "bad_ticket",
             Self::TicketUsed => "ticket_used",

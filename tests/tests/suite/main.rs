@@ -10,6 +10,8 @@
 //! outage   a peer that cannot be reached is said once, and shown
 //! flood    half-open connections and a hostile peer keep nobody out and take little memory
 //! integrity  a frozen author and a quarantined memory are named by status; both are got over
+//! keys     passphrases, key files and credentials open a node, and survive kill -9
+//! locked   a locked node answers nothing and has nothing in its memory
 //! attachments  files in pieces: crashes, revocations, purges, strangers
 //! verbs    every verb of every surface that changes a memory reaches the other node
 //! ```
@@ -26,7 +28,9 @@ mod first_sync;
 mod flood;
 mod http;
 mod integrity;
+mod keys;
 mod languages;
+mod locked;
 mod outage;
 mod plaintext;
 mod sharing;

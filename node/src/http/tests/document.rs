@@ -19,7 +19,7 @@ fn the_document_is_the_one_in_docs() {
 }
 
 /// Every route, in order.
-const ROUTES: [&str; 75] = [
+const ROUTES: [&str; 79] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/memories/{id}",
@@ -46,6 +46,7 @@ const ROUTES: [&str; 75] = [
     "GET /v1/memories/{id}",
     "GET /v1/memories/{id}/attachments/{attachment}",
     "GET /v1/node",
+    "GET /v1/node/key",
     "GET /v1/peers",
     "GET /v1/peers/{person}",
     "GET /v1/policy",
@@ -84,6 +85,8 @@ const ROUTES: [&str; 75] = [
     "POST /v1/memories/{id}/attachments",
     "POST /v1/memories/{id}:purge",
     "POST /v1/memories/{id}:restore",
+    "POST /v1/node/lock",
+    "POST /v1/node/unlock",
     "POST /v1/policy:lint",
     "POST /v1/policy:rollback",
     "POST /v1/policy:test",
@@ -94,6 +97,7 @@ const ROUTES: [&str; 75] = [
     "POST /v1/sync:now",
     "POST /v1/tray/{id}:drop",
     "POST /v1/tray/{id}:salvage",
+    "PUT /v1/node/key",
     "PUT /v1/policy",
 ];
 

@@ -113,7 +113,7 @@ pub(super) const FIELDS_PRIVATE: [&str; 5] = [
 ];
 
 /// Routes that write, but not to memories.
-pub(super) const ROUTES_ELSEWHERE: [&str; 37] = [
+pub(super) const ROUTES_ELSEWHERE: [&str; 40] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/peers/{person}",
@@ -140,6 +140,8 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 37] = [
     "POST /v1/invites",
     "POST /v1/invites:accept",
     "POST /v1/ledger:verify",
+    "POST /v1/node/lock",
+    "POST /v1/node/unlock",
     "POST /v1/policy:lint",
     "POST /v1/policy:rollback",
     "POST /v1/policy:test",
@@ -150,6 +152,7 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 37] = [
     "POST /v1/sync:now",
     "POST /v1/tray/{id}:drop",
     "POST /v1/tray/{id}:salvage",
+    "PUT /v1/node/key",
     "PUT /v1/policy",
 ];
 
