@@ -35,25 +35,21 @@ pub async fn live(
     say: impl Fn(&Said<'_>),
 ) -> Result<Life, StartError> {
     let mut config = config.clone();
-    let mut secret = match begin_locked {
-        true => None,
-        false => match unlock::find(&config.unlock, &places.data)? {
-            Found::Secret(secret) => Some(secret),
-            Found::Ask => None,
-        },
-    };
+    let mut secret = None;
+    if !begin_locked && let Found::Secret(found) = unlock::find(&config.unlock, &places.data)? {
+        secret = Some(found);
+    }
     loop {
-        let key = match &secret {
-            Some(secret) => secret,
-            None => {
-                let (given, api) = locked::wait(places, &config, shutdown, &say).await?;
-                listen_there(&mut config, &api);
-                let Some(given) = given else {
-                    let is_locked = false;
-                    return Ok(Life { is_locked, api });
-                };
-                secret.insert(given)
-            }
+        let key = if let Some(secret) = &secret {
+            secret
+        } else {
+            let (given, api) = locked::wait(places, &config, shutdown, &say).await?;
+            listen_there(&mut config, &api);
+            let Some(given) = given else {
+                let is_locked = false;
+                return Ok(Life { is_locked, api });
+            };
+            secret.insert(given)
         };
         let Ended { ending, api } = run(places, &config, key, shutdown, |services| {
             say(&Said::Ready(services));

@@ -109,6 +109,7 @@ fn a_locked_node_has_nothing_in_memory_and_tells_nothing() {
     let open = count(pid, &patterns);
     // The text, and the keys of rows and files, are in use; looking finds what is there.
     assert!(open[0] > 0 && open[1] > 0 && open[2] > 0, "{open:?}");
+    println!("found while open: {open:?}");
     let before = node.json(["status"]);
 
     node.brainctl(["node", "lock"]).ok();

@@ -50,6 +50,13 @@ pub(super) fn run(client: &Client, ui: &Ui, args: &Args) -> Result<Report, Comma
             let current = current(current_file)?;
             let file = passphrase_file.as_deref();
             let new = read(file, "--passphrase-file", "New passphrase")?;
+            // Typed unseen: a slip would lock its owner out.
+            if file.is_none() && read(None, "--passphrase-file", "Again")? != new {
+                return Err(CommandError::usage(
+                    "The two are not the same; nothing was changed",
+                    "brainctl node passphrase set",
+                ));
+            }
             ("passphrase", current, Some(new))
         }
         Verb::Remove { current_file } => {
