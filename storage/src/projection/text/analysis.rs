@@ -60,7 +60,8 @@ pub(super) fn begins_alone(word: &str) -> bool {
 pub(crate) fn written(words: &[String]) -> String {
     let mut text = String::new();
     for word in words {
-        if !text.is_empty() && !(begins_alone(word) && text.ends_with(stands_alone)) {
+        let touch = begins_alone(word) && text.ends_with(stands_alone);
+        if !touch && !text.is_empty() {
             text.push(' ');
         }
         text.push_str(word);

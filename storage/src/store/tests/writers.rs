@@ -1,7 +1,7 @@
 //! Transactions that come together share a commit, and each is whole or not there.
 
 use super::*;
-use crate::kv::{Item, Keyspace, Page, Scan, Stats, Verification};
+use crate::kv::{Keyspace, Page, Scan, Stats, Verification};
 use std::sync::atomic::AtomicUsize;
 use std::thread;
 
@@ -117,7 +117,7 @@ impl Scene {
     fn memories(&self) -> usize {
         let rows = |keyspace| {
             let page = self.watched.scan(keyspace, &Scan::all()).unwrap();
-            page.items.into_iter().map(|Item { key, .. }| key).count()
+            page.items.len()
         };
         let (known, head) = self.store.read(|state| (state.memories.len(), state.head));
         assert_eq!(rows(layout::FACTS), known);
