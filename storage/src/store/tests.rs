@@ -4,6 +4,7 @@ mod attached;
 mod entropy;
 mod integrity;
 mod ledger;
+mod outside;
 mod power_cut;
 mod selections;
 mod witness;
