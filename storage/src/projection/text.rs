@@ -311,4 +311,6 @@ impl std::fmt::Debug for TextIndex {
 }
 
 #[cfg(test)]
+mod flips;
+#[cfg(test)]
 mod tests;

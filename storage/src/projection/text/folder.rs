@@ -85,7 +85,7 @@ pub(super) fn open(folder: &Path, cipher: &Arc<Cipher>) -> Result<Opened, TextEr
 }
 
 /// Returns the index and its cursor, or nothing if any part of it is not as it should be.
-fn usable(directory: &SealedDirectory, schema: &Schema) -> Option<(Index, u64)> {
+pub(super) fn usable(directory: &SealedDirectory, schema: &Schema) -> Option<(Index, u64)> {
     let opened = Index::open(directory.clone()).and_then(|index| {
         let meta = index.load_metas()?;
         let damaged = index.validate_checksum()?;
