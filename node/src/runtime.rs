@@ -178,10 +178,7 @@ async fn run(
     );
     sync.start(incoming);
     tasks.spawn(swarm);
-    {
-        let (store, embedder, stop) = (Arc::clone(&store), Arc::clone(&embedder), shutdown.clone());
-        tasks.spawn_blocking(move || index::run(&store, &embedder, &stop));
-    }
+    start_indexer(&store, &embedder, &tasks, &shutdown);
     let (listening, listeners) = watch::channel(Vec::new());
     let services = Services::new(Parts {
         store: Arc::clone(&store),
@@ -199,10 +196,9 @@ async fn run(
     });
     let router = |edge| http::router(services.clone(), edge);
     let bound = listen::serve(places, config, router, &tasks, &shutdown).await;
-    let started = bound.map(|addresses| {
+    let started = bound.inspect(|addresses| {
         listening.send_replace(addresses.clone());
         ready(&services);
-        addresses
     });
     if started.is_ok() {
         shutdown.cancelled().await;
@@ -219,6 +215,17 @@ async fn run(
         ending: ending.get().copied().unwrap_or(Ending::Stopped),
         api,
     })
+}
+
+/// Embeds behind the log until the node stops.
+fn start_indexer(
+    store: &Arc<Store>,
+    embedder: &Arc<dyn Embedder>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    let (store, embedder, stop) = (Arc::clone(store), Arc::clone(embedder), shutdown.clone());
+    tasks.spawn_blocking(move || index::run(&store, &embedder, &stop));
 }
 
 /// Waits for all tasks to end, within bounds.

@@ -163,13 +163,19 @@ impl Store {
 
     /// Reads the rows again if a commit failed: once the engine is open again, what was not
     /// acknowledged may be there, whole, and the state in memory has to say so.
-    fn look_again(&self) -> Result<(), StoreError> {
+    fn look_again(&self, now: Timestamp) -> Result<(), StoreError> {
         if !self.is_suspect.load(Ordering::Acquire) {
             return Ok(());
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         // The engine opens itself anew at a commit, or says that it still cannot.
         self.kv.commit(Batch::new(), Durability::Durable)?;
+        if !open::check_format(&*self.kv)? {
+            drop(state);
+            self.is_suspect.store(false, Ordering::Release);
+            self.rebuild(now)?;
+            return Ok(());
+        }
         let changes = state.changes.restarted();
         *state = open::load(self, state.incarnation, Arc::clone(&state.guard))?;
         state.changes = changes;

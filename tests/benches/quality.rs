@@ -54,10 +54,6 @@ fn main() {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark is configured by its environment"
-)]
 fn folder() -> PathBuf {
     let named = std::env::var_os("DATA").map(PathBuf::from);
     let usual = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data"));

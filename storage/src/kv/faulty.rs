@@ -115,6 +115,11 @@ impl FaultyDisk {
         copy
     }
 
+    /// Draws what happens to unsynced writes from another seed, as a copy has to.
+    pub fn reseed(&self, seed: u64) {
+        self.lock().random = SplitMix(seed);
+    }
+
     /// Flips one bit of what readers see and of what survives.
     pub fn flip_bit(&self, byte: usize, bit: u8) {
         let mut guard = self.lock();

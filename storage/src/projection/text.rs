@@ -35,8 +35,8 @@ mod query;
 mod schema;
 mod view;
 
-pub use analysis::{WORD_BYTES_MAX, Word, words};
 pub(crate) use analysis::written;
+pub use analysis::{WORD_BYTES_MAX, Word, words};
 use directory::SealedDirectory;
 use plan::Plan;
 pub use query::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, TextQuery};

@@ -8,7 +8,7 @@ use crate::cipher::{Cipher, Context};
 use crate::entropy::Entropy;
 use crate::fork::Forked;
 use crate::kv::sealed::OpaqueKey;
-use crate::kv::{Batch, Durability, Keyspace, Kv, Scan};
+use crate::kv::{Batch, Durability, Keyspace, Kv, KvError, Scan};
 use crate::late::{Mine, TrayRow};
 use crate::layout::{self, meta, number_of, ordered};
 use crate::projection::text::TextIndex;
@@ -58,11 +58,19 @@ pub(super) fn open(parts: Parts<'_>, now: Timestamp) -> Result<Store, StoreError
     };
     if is_whole {
         let guard = store.read(|state| Arc::clone(&state.guard));
-        let loaded = load(&store, incarnation, guard)?;
-        *store
-            .state
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = loaded;
+        match load(&store, incarnation, guard) {
+            Ok(loaded) => {
+                *store
+                    .state
+                    .write()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner) = loaded;
+            }
+            Err(error) if is_of_a_projection(&error) => {
+                tracing::warn!(%error, "a projection is damaged and is made anew from the log");
+                store.rebuild(now)?;
+            }
+            Err(error) => return Err(error),
+        }
     } else {
         // A rebuild was cut short: begin it again.
         store.rebuild(now)?;
@@ -74,8 +82,18 @@ pub(super) fn open(parts: Parts<'_>, now: Timestamp) -> Result<Store, StoreError
     Ok(store)
 }
 
+/// Tells whether the row that does not read is made anew by a rebuild.
+fn is_of_a_projection(error: &StoreError) -> bool {
+    let name = match error {
+        StoreError::Row { keyspace, .. } => keyspace,
+        StoreError::Kv(KvError::Corrupt { keyspace, .. }) => keyspace.0,
+        _ => return false,
+    };
+    layout::REBUILT.iter().any(|rebuilt| rebuilt.0 == name)
+}
+
 /// Returns whether the projections are whole; writes the format into a new store.
-fn check_format(kv: &dyn Kv) -> Result<bool, StoreError> {
+pub(super) fn check_format(kv: &dyn Kv) -> Result<bool, StoreError> {
     match kv.get(layout::META, meta::FORMAT)?.as_deref() {
         None => {
             let mut batch = Batch::new();
@@ -92,7 +110,7 @@ fn check_format(kv: &dyn Kv) -> Result<bool, StoreError> {
 /// an old copy of it that was put back, and two writers of one name would use a number twice.
 pub(crate) fn new_writer(entropy: &Entropy) -> Result<Incarnation, StoreError> {
     let mut name = [0; 16];
-    entropy.fill(&mut name).map_err(crate::kv::KvError::from)?;
+    entropy.fill(&mut name).map_err(KvError::from)?;
     Ok(Incarnation(name))
 }
 

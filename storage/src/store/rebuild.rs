@@ -8,6 +8,7 @@ use crate::layout::{self, meta, number_of, ordered};
 use crate::tx::Tx;
 use crdt::event::Signed;
 use crdt::time::Timestamp;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 /// Log entries replayed in one commit.
@@ -17,6 +18,15 @@ impl Store {
     /// Makes facts, contents, documents and the text index anew from the log; the vectors follow
     /// when the node embeds again. Returns the number of log entries.
     pub fn rebuild(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let done = self.rebuild_all(now);
+        if done.is_err() {
+            // The rows are in part: the next write begins with another rebuild.
+            self.is_suspect.store(true, Ordering::Release);
+        }
+        done
+    }
+
+    fn rebuild_all(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         self.mark(false)?;
         let incarnation = state.incarnation;

@@ -1,6 +1,7 @@
 //! Tests of the store: one node alone. What several do with each other is tested in `tests/`.
 
 mod attached;
+mod cuts;
 mod entropy;
 mod integrity;
 mod ledger;

@@ -46,7 +46,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(Checkpoint, Vec<Hash>), StoreError> {
         // Nothing is signed that a power cut could still take.
-        self.look_again()?;
+        self.look_again(now)?;
         // The line first: the whole ledger may gain an entry meanwhile, and then knows more.
         let line = self.line(person)?;
         let head = self

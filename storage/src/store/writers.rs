@@ -195,7 +195,7 @@ impl Store {
         durability: Durability,
         f: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.look_again().map_err(E::from)?;
+        self.look_again(now).map_err(E::from)?;
         let writers = &self.writers;
         let outcome = Arc::new(Outcome::new());
         let mut shared = self.state.write().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,6 @@ use super::*;
 use crate::kv::faulty::SplitMix;
 use crate::search::Hit;
 use crate::search::snippet::snippet;
-use crate::slots::SlotSet;
 
 const MEMORIES: u64 = 2_000;
 /// Memories in the view, of a thousand.
