@@ -6,7 +6,7 @@
 //!
 //! Invariant: ranges are bytes of the snippet's text and lie on character boundaries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use crate::projection::text::language::{Languages, Stems};
@@ -73,20 +73,23 @@ pub fn snippet(body: &str, terms: &[String], chars_max: usize) -> Snippet {
 
 /// Returns the words that a term is found in, each with the first such term.
 fn marks(text: &[Word], terms: &[Term], languages: Languages) -> Vec<(usize, Range<usize>)> {
-    let mut found: Vec<Option<usize>> = vec![None; text.len()];
+    // A text has far fewer words than places, and a word is stemmed to be compared.
+    let mut known: HashMap<&str, Option<usize>> = HashMap::new();
+    let first_term = |word: &Word| terms.iter().position(|term| term.matches(word, languages));
+    let terms_of = text.iter().map(|word| {
+        let known = known.entry(&word.exact);
+        *known.or_insert_with(|| first_term(word))
+    });
+    let mut found: Vec<Option<usize>> = terms_of.collect();
     for (number, term) in terms.iter().enumerate() {
-        for (at, word) in text.iter().enumerate() {
-            let count = match term {
-                Term::Row(row) => {
-                    let words = text[at..].iter().map(|word| &word.exact);
-                    let follow =
-                        row.len() <= text.len() - at && row.iter().eq(words.take(row.len()));
-                    if follow { row.len() } else { 0 }
-                }
-                term => usize::from(term.matches(word, languages)),
-            };
-            for place in &mut found[at..at + count] {
-                place.get_or_insert(number);
+        let Term::Row(row) = term else { continue };
+        let follow = text.windows(row.len()).enumerate().filter(|(_, words)| {
+            let words = words.iter().map(|word| &word.exact);
+            words.eq(row)
+        });
+        for (at, words) in follow {
+            for place in &mut found[at..at + words.len()] {
+                *place = Some(place.map_or(number, |first| first.min(number)));
             }
         }
     }
