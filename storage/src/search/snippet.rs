@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use crate::projection::text::language::{Languages, Stems};
-use crate::projection::text::{Word, words};
+use crate::projection::text::{QUERY_TERMS_MAX, Word, words};
 
 /// Words of a text that are looked at; what stands later is not shown.
 const WORDS_MAX: usize = 50_000;
@@ -182,6 +182,10 @@ impl Term {
     /// Reads a reason of a hit.
     fn read(reason: &str) -> Option<Self> {
         let mut words: Vec<String> = words(reason).into_iter().map(|word| word.exact).collect();
+        if words.len() > QUERY_TERMS_MAX {
+            // No query has so many; comparing them at each place would take long.
+            return None;
+        }
         if words.len() > 1 {
             return Some(Self::Row(words));
         }
