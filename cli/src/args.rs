@@ -3,9 +3,9 @@
 
 use crate::address::NodeAddress;
 use crate::command::{
-    add, attachment, circle, completion, device, edit, help, id, import, index, ledger, link, ls,
-    node, peer, policy, purge, request, restore, revoke, rm, search, share, show, status, sync,
-    tag, tray,
+    add, attachment, circle, completion, device, duplicates, edit, help, id, import, index, ledger,
+    link, ls, node, peer, policy, purge, related, request, restore, revoke, rm, search, share,
+    show, status, sync, tag, tray,
 };
 use crate::duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -90,6 +90,10 @@ pub(crate) enum Command {
     Ls(ls::Args),
     /// Search in memories
     Search(search::Args),
+    /// Show what is near a memory
+    Related(related::Args),
+    /// Find memories that say nearly the same
+    Duplicates(duplicates::Args),
     /// Set tags and take them away
     Tag(tag::Args),
     /// Link a memory to another

@@ -76,6 +76,16 @@ impl Client {
         read(&self.send(self.request(&Method::GET, path, query)?)?)
     }
 
+    /// Returns what stands there; may take long.
+    pub(crate) fn get_long<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &Query<'_>,
+    ) -> Result<T, CommandError> {
+        let request = self.request(&Method::GET, path, query)?;
+        read(&self.send(request.timeout(self.timeout.unwrap_or(LONG_TIMEOUT)))?)
+    }
+
     /// Returns what stands there as text.
     pub(crate) fn text(&self, path: &[&str]) -> Result<String, CommandError> {
         let answer = self.send(self.request(&Method::GET, path, &[])?)?;

@@ -6,6 +6,7 @@ pub(crate) mod batch;
 pub(crate) mod circle;
 pub(crate) mod completion;
 pub(crate) mod device;
+pub(crate) mod duplicates;
 pub(crate) mod edit;
 pub(crate) mod help;
 pub(crate) mod id;
@@ -19,6 +20,7 @@ pub(crate) mod peer;
 pub(crate) mod policy;
 pub(crate) mod purge;
 pub(crate) mod receipts;
+pub(crate) mod related;
 pub(crate) mod request;
 pub(crate) mod restore;
 pub(crate) mod revoke;
@@ -55,6 +57,8 @@ pub(crate) fn run(ui: &Ui, environment: &Environment, cli: Cli) -> Result<Report
         Command::Edit(args) => edit::run(&client, environment, args),
         Command::Ls(args) => ls::run(&client, &args),
         Command::Search(args) => search::run(&client, args),
+        Command::Related(args) => related::run(&client, &args),
+        Command::Duplicates(args) => duplicates::run(&client, &args),
         Command::Tag(args) => tag::run(&client, ui, &args),
         Command::Link(args) => link::run(&client, args),
         Command::Attachment(args) => attachment::run(&client, &args),

@@ -5,6 +5,7 @@
 //! every refusal. It is not where anything is decided about memories or people.
 //! Invariant: what is routed here is what `docs/openapi.json` says; a test compares them.
 
+mod alike;
 mod attachments;
 mod blocking;
 mod circles;
@@ -77,6 +78,7 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(key::lock))
         .routes(routes!(key::unlock))
         .routes(routes!(status::rebuild))
+        .routes(routes!(status::verify))
         .routes(routes!(metrics::metrics))
         .routes(routes!(status::accept_clock))
         .routes(routes!(events::events))
@@ -86,6 +88,8 @@ fn routes() -> OpenApiRouter<Services> {
         .routes(routes!(attachments::attach))
         .routes(routes!(attachments::read, attachments::detach))
         .routes(routes!(search::search))
+        .routes(routes!(alike::related))
+        .routes(routes!(alike::duplicates))
         .routes(routes!(peers::list))
         .routes(routes!(peers::read, peers::edit, peers::remove))
         .routes(routes!(peers::invite))

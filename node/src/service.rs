@@ -4,6 +4,7 @@
 //!
 //! Start at [`Services`]. Every refusal is a [`Failure`] with a stable code and a next step.
 
+mod alike;
 mod attachments;
 mod circles;
 mod clock;

@@ -4,6 +4,7 @@
 //! writing and tolerated when reading. Errors are [`problem::Problem`] documents (RFC 9457).
 //! The routes stand beside each type; `docs/openapi.json` is generated from them.
 
+pub mod alike;
 pub mod attachments;
 pub mod circles;
 pub mod devices;

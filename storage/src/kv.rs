@@ -24,6 +24,8 @@ pub mod sealed;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+pub(crate) mod image;
+#[cfg(test)]
 mod power_cut;
 
 use std::collections::BTreeMap;

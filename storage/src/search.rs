@@ -13,6 +13,7 @@ use crate::projection::text::{MatchKind, TextError, TextIndex, TextQuery};
 use crate::projection::vectors::{VectorError, VectorIndex};
 use crate::slots::{Slot, SlotSet};
 
+pub mod duplicates;
 pub mod fusion;
 pub mod snippet;
 

@@ -17,7 +17,9 @@ pub mod own;
 pub mod preview;
 pub mod query;
 mod rebuild;
+mod related;
 mod rescreen;
+pub mod scrub;
 mod selections;
 pub mod state;
 mod witness;
@@ -44,7 +46,7 @@ use state::State;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use thiserror::Error;
 
 /// The reason why the store did not do something.
@@ -180,8 +182,7 @@ impl Store {
         *state = open::load(self, state.incarnation, Arc::clone(&state.guard))?;
         state.changes = changes;
         self.is_suspect.store(false, Ordering::Release);
-        drop(state);
-        open::catch_up_text(self)
+        open::catch_up_text(self, &RwLockWriteGuard::downgrade(state))
     }
 
     fn index_touched(
@@ -270,10 +271,6 @@ impl Store {
     pub fn close(&self) -> Result<(), StoreError> {
         self.text.flush()?;
         Ok(self.kv.close()?)
-    }
-    /// Reads every row and names the damaged ones.
-    pub fn verify(&self) -> Result<crate::kv::Verification, StoreError> {
-        Ok(self.kv.verify(&layout::ALL)?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `node`: facts of the node, waiting until it is ready, its key and its lock.
+//! `node`: facts of the node, checking what it keeps, waiting until it is ready, its key and its lock.
 
 mod key;
 mod lock;
@@ -7,10 +7,12 @@ mod passphrase;
 use super::status;
 use crate::client::Client;
 use crate::error::CommandError;
+use crate::exit::Exit;
 use crate::report::Report;
 use crate::ui::Ui;
-use protocol::api::status::{ClockAccepted, NodeStatus};
+use protocol::api::status::{ClockAccepted, NodeStatus, NodeVerdict};
 use serde_json::json;
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 /// How long to wait between two looks.
@@ -29,6 +31,8 @@ enum Verb {
     Info,
     /// Print the node's numbers, as Prometheus reads them
     Metrics,
+    /// Read everything that is kept and name what is damaged; exit 1 if something is
+    Verify,
     /// Take the system clock as right although the node has seen a later time
     AcceptClock,
     /// Show how the master key is kept, and wrap it under a key elsewhere
@@ -60,6 +64,10 @@ pub(crate) fn run(client: &Client, ui: &Ui, args: &Args) -> Result<Report, Comma
             let text = client.text(&["metrics"])?;
             let fields = json!({"metrics": &text});
             Ok(Report::new("node.metrics", &fields).text(text))
+        }
+        Verb::Verify => {
+            let verdict: NodeVerdict = client.act_long(&["v1", "node:verify"])?;
+            Ok(judged(&verdict))
         }
         Verb::AcceptClock => {
             let accepted: ClockAccepted = client.act(&["v1", "clock:accept"])?;
@@ -100,4 +108,27 @@ fn until_ready(client: &Client, event: &str) -> Result<u64, CommandError> {
         std::thread::sleep(POLL);
     }
     Ok(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Says what was read and what is damaged.
+fn judged(verdict: &NodeVerdict) -> Report {
+    let read = format!(
+        "{} rows, {} signatures, {} files of the text index, {} attachments",
+        verdict.rows, verdict.events, verdict.text_files, verdict.attachments
+    );
+    let mut text = String::new();
+    let mut line = |line: String| {
+        writeln!(text, "{line}").expect("writing to a string does not fail");
+    };
+    if verdict.ok {
+        line(format!("✓ Everything is what was written: {read}"));
+    } else {
+        line("✗ Not everything is what was written".to_owned());
+        for damage in &verdict.damage {
+            line(format!("  ✗ {}\n    do   {}", damage.what, damage.hint));
+        }
+        line(format!("  read {read}"));
+    }
+    let exit = if verdict.ok { Exit::Done } else { Exit::Failed };
+    Report::new("node.verify", verdict).text(text).ends(exit)
 }

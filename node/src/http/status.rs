@@ -1,4 +1,5 @@
-//! The node itself: `/healthz`, `/readyz`, `/v1/node`, `/v1/identity`, `/v1/indexes:rebuild`.
+//! The node itself: `/healthz`, `/readyz`, `/v1/node`, `/v1/identity`, `/v1/indexes:rebuild`,
+//! `/v1/node:verify`.
 
 use crate::http::blocking;
 use crate::http::error::{Problems, Refusal};
@@ -7,7 +8,7 @@ use crate::service::Services;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use protocol::api::status::{ClockAccepted, Health, Identity, NodeStatus, Rebuilt};
+use protocol::api::status::{ClockAccepted, Health, Identity, NodeStatus, NodeVerdict, Rebuilt};
 
 /// Says that the process answers.
 #[utoipa::path(get, path = "/healthz", tag = "node", security(()),
@@ -71,4 +72,14 @@ pub(crate) async fn rebuild(
     Maybe(Nothing {}): Maybe<Nothing>,
 ) -> Result<Json<Rebuilt>, Refusal> {
     blocking::json(services, Services::rebuild).await
+}
+
+/// Reads everything that is kept and names what is damaged. Changes nothing.
+#[utoipa::path(post, path = "/v1/node:verify", tag = "node", operation_id = "node_verify",
+    responses((status = 200, description = "It was read.", body = NodeVerdict), Problems))]
+pub(crate) async fn verify(
+    State(services): State<Services>,
+    Maybe(Nothing {}): Maybe<Nothing>,
+) -> Result<Json<NodeVerdict>, Refusal> {
+    blocking::json(services, Services::verify).await
 }

@@ -1,11 +1,15 @@
-//! What is wrong and is contained: frozen authors, quarantined memories. Each line says whose, and
-//! what to do.
+//! What is wrong and is contained: frozen authors, quarantined memories, and what a scrub finds. Each
+//! line says whose, and what to do.
 
 use super::{Failure, Services};
 use crdt::event::fork::Frozen;
 use crdt::id::MemoryId;
 use protocol::api::problem::ErrorCode;
+use protocol::api::status::{Damage, NodeVerdict};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use storage::blob::{BlobError, Blobs};
+use storage::store::scrub::{Scrub, is_projection};
 use storage::store::state::State;
 
 /// Characters of an id in a line; enough for `brainctl show`.
@@ -53,7 +57,105 @@ fn frozen_line(state: &State, frozen: &Frozen, memories: &[MemoryId]) -> String 
     )
 }
 
+/// Says what a scrub of the store found.
+fn damage_of(found: &Scrub) -> Vec<Damage> {
+    let heals = |what: String| Damage {
+        what,
+        heals: true,
+        hint: "brainctl index rebuild: it is made anew from the log".to_owned(),
+    };
+    let lost = |what: String| Damage {
+        what,
+        heals: false,
+        hint:
+            "stop the node, keep a copy of the data folder, restore it from a backup; what a peer \
+               was given comes back from them by brainctl id recover"
+                .to_owned(),
+    };
+    let mut damage = Vec::new();
+    damage.extend(
+        found
+            .file
+            .as_ref()
+            .map(|error| lost(format!("store.redb: {error}"))),
+    );
+    for (keyspace, rows) in &found.damaged {
+        let what = format!("{rows} rows of {keyspace} are not what was written");
+        damage.push(if is_projection(*keyspace) {
+            heals(what)
+        } else {
+            lost(what)
+        });
+    }
+    if let Some(first) = found.bad_events.first() {
+        let count = found.bad_events.len();
+        damage.push(lost(format!(
+            "{count} log entries do not read, the first is {first}"
+        )));
+    }
+    if !found.without_text.is_empty() {
+        damage.push(heals(format!(
+            "memories without their text: {}",
+            named(&found.without_text)
+        )));
+    }
+    damage.extend(found.ledger.map(|fault| {
+        let (what, first) = (fault.kind.as_str(), fault.first);
+        lost(format!(
+            "the ledger is {what} from entry {first}: brainctl ledger verify"
+        ))
+    }));
+    for file in &found.bad_text {
+        damage.push(heals(format!(
+            "the text index: {} does not read",
+            file.display()
+        )));
+    }
+    if found.bad_vectors > 0 {
+        damage.push(heals(format!("{} vectors do not read", found.bad_vectors)));
+    }
+    damage
+}
+
+/// Reads an attachment whole; tells whether it was here.
+fn read_blob(blobs: &Arc<Blobs>, blob: crdt::hash::Hash) -> Result<bool, BlobError> {
+    let Some(reader) = blobs.read(blob)? else {
+        return Ok(false);
+    };
+    for index in 0..reader.outline().chunks() {
+        reader.chunk(index)?;
+    }
+    Ok(true)
+}
+
 impl Services {
+    /// Reads everything that is kept and names what is damaged.
+    pub fn verify(&self) -> Result<NodeVerdict, Failure> {
+        let found = self.store().scrub()?;
+        let mut damage = damage_of(&found);
+        let mut attachments = 0;
+        let blobs = self.0.sync.desk().blobs();
+        for blob in self.store().read(State::blobs) {
+            match read_blob(blobs, blob) {
+                Ok(is_here) => attachments += u64::from(is_here),
+                Err(error) => damage.push(Damage {
+                    what: format!("an attachment: {error}"),
+                    heals: false,
+                    hint: "detach and attach the file again, or restore the folder blobs"
+                        .to_owned(),
+                }),
+            }
+        }
+        Ok(NodeVerdict {
+            ok: damage.is_empty() && found.is_sound(),
+            rows: found.rows,
+            events: found.events,
+            text_files: found.text_files,
+            attachments,
+            damage,
+        })
+    }
+
     /// Says what is contained and needs a person.
     pub(super) fn integrity_needs_you(&self) -> Vec<String> {
         self.store().read(|state| {

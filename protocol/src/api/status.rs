@@ -114,6 +114,35 @@ pub struct Rebuilt {
     pub took_ms: u64,
 }
 
+/// `POST /v1/node:verify`: everything was read.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NodeVerdict {
+    /// Whether all of it is what was written.
+    pub ok: bool,
+    /// Rows that were read.
+    pub rows: u64,
+    /// Log entries whose signatures were checked.
+    pub events: u64,
+    /// Files of the text index that were read.
+    pub text_files: u64,
+    /// Attachments that were read.
+    pub attachments: u64,
+    /// What is damaged.
+    #[serde(default)]
+    pub damage: Vec<Damage>,
+}
+
+/// Something that is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Damage {
+    /// What, in words.
+    pub what: String,
+    /// Whether it is made anew from the log by a rebuild.
+    pub heals: bool,
+    /// What to do.
+    pub hint: String,
+}
+
 /// One line of the feed of `GET /v1/events`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Notice {

@@ -131,6 +131,11 @@ impl FaultyDisk {
         }
     }
 
+    /// Returns what readers see.
+    pub fn bytes_read(&self) -> Vec<u8> {
+        self.lock().live.clone()
+    }
+
     /// Returns the length of the disk's content in bytes.
     pub fn len(&self) -> usize {
         self.lock().live.len()

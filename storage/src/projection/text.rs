@@ -15,7 +15,7 @@
 //! document outside `allowed` influences neither hits, nor order, nor scores. The lock on the folder
 //! is held by the kernel for the process and so never outlives it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -292,6 +292,13 @@ impl TextIndex {
         }
         let plan = Plan::new(&view, &self.fields, &query.units, limit)?;
         Ok(plan.run(&view, limit))
+    }
+
+    /// Reads every page of the files that searches use; returns how many there are, and those that do
+    /// not read.
+    pub fn scrub(&self) -> Result<(u64, Vec<PathBuf>), TextError> {
+        let metas = self.reader.searcher().index().load_metas()?;
+        Ok(self.directory.scrub(&metas.list_segment_files())?)
     }
 
     /// A panic elsewhere cannot leave the writer half changed: the engine checks its own state.

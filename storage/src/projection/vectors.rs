@@ -207,6 +207,16 @@ impl VectorIndex {
         Ok(best.into_sorted())
     }
 
+    /// Returns the mean of a slot's vectors, scaled to length one: what all of its text is about.
+    pub fn mean(&self, slot: Slot) -> Option<Vec<f32>> {
+        let place = self.places.get(&slot)?;
+        let mut sum = vec![0.0; self.dimensions];
+        for row in place.rows() {
+            self.rows.add_to(row, &mut sum);
+        }
+        normalised(&sum).ok()
+    }
+
     /// Offers the slots of rows to the best; the rows of a slot follow each other.
     fn scan(&self, rows: impl Iterator<Item = usize>, query: &Quantised, best: &mut Best) {
         Arch::new().dispatch(Compare {

@@ -76,7 +76,7 @@ pub(super) fn open(parts: Parts<'_>, now: Timestamp) -> Result<Store, StoreError
         store.rebuild(now)?;
     }
     load_vectors(&store, model)?;
-    catch_up_text(&store)?;
+    store.read(|state| catch_up_text(&store, state))?;
     store.introduce_device(now)?;
     store.rescreen(now)?;
     Ok(store)
@@ -330,10 +330,12 @@ fn load_vectors(store: &Store, model: (&str, usize)) -> Result<(), StoreError> {
 }
 
 /// Indexes what was committed after the text index was last made durable.
-pub(super) fn catch_up_text(store: &Store) -> Result<(), StoreError> {
+///
+/// Whoever calls it holds the state, so that nobody commits meanwhile: the index would take that
+/// commit first, and its position with it, and what lies before would never be found.
+pub(super) fn catch_up_text(store: &Store, state: &State) -> Result<(), StoreError> {
     loop {
-        let from = store.text.cursor();
-        let head = store.read(|state| state.head);
+        let (from, head) = (store.text.cursor(), state.head);
         if from >= head {
             return Ok(());
         }
@@ -343,7 +345,7 @@ pub(super) fn catch_up_text(store: &Store) -> Result<(), StoreError> {
             touched.extend(store.event_at(number)?.and_then(|event| event.memory()));
         }
         let touched = touched.into_iter().map(|memory| (memory, None)).collect();
-        store.read(|state| store.index_touched(&touched, state, until))?;
+        store.index_touched(&touched, state, until)?;
         store.text.flush()?;
     }
 }

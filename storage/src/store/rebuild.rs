@@ -9,7 +9,7 @@ use crate::tx::Tx;
 use crdt::event::Signed;
 use crdt::time::Timestamp;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 
 /// Log entries replayed in one commit.
 const REPLAY_ENTRIES: usize = 512;
@@ -52,10 +52,12 @@ impl Store {
         let mut vectors = self.vectors.write().unwrap_or_else(PoisonError::into_inner);
         vectors.clear();
         drop(vectors);
-        drop(state);
+        // Others may read from here on, and not write.
+        let state = RwLockWriteGuard::downgrade(state);
         self.text.clear()?;
-        catch_up_text(self)?;
+        catch_up_text(self, &state)?;
         self.mark(true)?;
+        drop(state);
         self.rescreen(now)?;
         Ok(head)
     }

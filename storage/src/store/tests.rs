@@ -3,6 +3,7 @@
 mod attached;
 mod cuts;
 mod entropy;
+mod flips;
 mod integrity;
 mod ledger;
 mod outside;

@@ -6,6 +6,8 @@
 //! tampered a ledger changed on the disk, also with the key of the device, is found out
 //! crash    kill -9 at seeded moments loses nothing that was acknowledged
 //! bijection  three nodes with sniffers between them: ledgers and wires agree both ways
+//! kills    two hundred kill -9 of two nodes that write and sync
+//! damaged  altered bytes are named by the real programs, and projections heal
 //! first_sync  a first sync with kill -9 of either side never starts over
 //! outage   a peer that cannot be reached is said once, and shown
 //! flood    half-open connections and a hostile peer keep nobody out and take little memory
@@ -24,11 +26,13 @@ mod between;
 mod bijection;
 mod couple;
 mod crash;
+mod damaged;
 mod first_sync;
 mod flood;
 mod http;
 mod integrity;
 mod keys;
+mod kills;
 mod languages;
 mod locked;
 mod outage;

@@ -19,7 +19,7 @@ fn the_document_is_the_one_in_docs() {
 }
 
 /// Every route, in order.
-const ROUTES: [&str; 79] = [
+const ROUTES: [&str; 82] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/memories/{id}",
@@ -31,6 +31,7 @@ const ROUTES: [&str; 79] = [
     "GET /v1/circles",
     "GET /v1/circles/{name}",
     "GET /v1/devices",
+    "GET /v1/duplicates",
     "GET /v1/events",
     "GET /v1/grants",
     "GET /v1/grants/{id}",
@@ -45,6 +46,7 @@ const ROUTES: [&str; 79] = [
     "GET /v1/memories",
     "GET /v1/memories/{id}",
     "GET /v1/memories/{id}/attachments/{attachment}",
+    "GET /v1/memories/{id}/related",
     "GET /v1/node",
     "GET /v1/node/key",
     "GET /v1/peers",
@@ -87,6 +89,7 @@ const ROUTES: [&str; 79] = [
     "POST /v1/memories/{id}:restore",
     "POST /v1/node/lock",
     "POST /v1/node/unlock",
+    "POST /v1/node:verify",
     "POST /v1/policy:lint",
     "POST /v1/policy:rollback",
     "POST /v1/policy:test",

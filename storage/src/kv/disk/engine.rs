@@ -1,9 +1,12 @@
 //! Every call into redb, and its errors in our words.
 //!
 //! The engine runs with one exclusive writer and quick repair, which saves the allocator with
-//! each commit: opening after a crash takes milliseconds instead of a walk over the file.
-//! redb may panic on a file that was altered beneath it; such a panic is contained here and
-//! becomes [`KvError::Damaged`], so that a bad sector does not take the node down.
+//! each commit, and commits in two phases, so that a crash leaves nothing to repair.
+//!
+//! redb keeps the checksum of every page in the page above it, and looks at them when it is told to:
+//! a key that was altered beneath it, or a page that stands for another, would otherwise be a row
+//! that is missing and no error. So the whole file is checked whenever it is opened. A panic in the
+//! engine is contained here and becomes [`KvError::Damaged`].
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -60,6 +63,7 @@ impl Engine {
         let database = contained(|| {
             Ok(Database::builder()
                 .set_cache_size(CACHE_BYTES)
+                .set_check_integrity_on_open(true)
                 .create_with_backend(backend)?)
         })?;
         Ok(Self {

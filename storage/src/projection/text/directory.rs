@@ -146,6 +146,33 @@ impl SealedDirectory {
         Ok(())
     }
 
+    /// Reads these files and the saved lists past the cache; returns how many are here, and those
+    /// that do not read.
+    pub(super) fn scrub(&self, files: &HashSet<PathBuf>) -> io::Result<(u64, Vec<PathBuf>)> {
+        // Neither saved nor swept meanwhile.
+        let _one = lock(&self.0.saving);
+        let (mut read, mut bad) = (0, Vec::new());
+        let lists = fs::read_dir(&self.0.folder)?
+            .map(|entry| Ok(PathBuf::from(entry?.file_name())))
+            .collect::<io::Result<Vec<_>>>()?;
+        let is_list = |name: &PathBuf| name.extension().is_some_and(|kind| kind == "json");
+        let lists = lists.into_iter().filter(is_list);
+        for name in files.iter().cloned().chain(lists) {
+            let file = match File::open(self.path(&name)) {
+                Ok(file) => file,
+                // A segment has not every file that it may have, and one that was merged goes.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            read += 1;
+            let pages = PageFile::open(Arc::clone(&self.0.cipher), bytes_of(&name), file);
+            if pages.and_then(|pages| pages.read(0..pages.len())).is_err() {
+                bad.push(name);
+            }
+        }
+        Ok((read, bad))
+    }
+
     fn path(&self, name: &Path) -> PathBuf {
         self.0.folder.join(name)
     }

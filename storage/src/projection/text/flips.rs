@@ -6,7 +6,6 @@ use super::*;
 use crate::cipher::{Context, tests::cipher};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
 #[test]
 fn an_index_with_any_altered_byte_is_not_used() {

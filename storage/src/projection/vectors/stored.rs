@@ -252,6 +252,15 @@ impl Quantised {
         }
     }
 
+    /// Adds a vector to a sum of as many dimensions.
+    pub(super) fn add_to(&self, row: usize, sum: &mut [f32]) {
+        let codes = self.codes.chunks_exact(sum.len().max(1)).nth(row);
+        let scale = self.scales.get(row).copied().unwrap_or_default();
+        for (part, code) in sum.iter_mut().zip(codes.unwrap_or_default()) {
+            *part += f32::from(*code) * scale;
+        }
+    }
+
     /// Returns the codes, vector after vector.
     pub(super) fn codes(&self) -> &[i8] {
         &self.codes

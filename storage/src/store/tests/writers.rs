@@ -214,3 +214,24 @@ fn a_leader_that_panics_leaves_the_door_open_for_the_next() {
     scene.keep("after").unwrap();
     assert_eq!((scene.memories(), scene.bench.seed), (1, 1));
 }
+
+#[test]
+fn a_rebuild_beside_writers_forgets_no_text() {
+    const WRITTEN: u64 = 300;
+    let bench = Bench::new(1);
+    let mut rebuilds = 0;
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in 0..WRITTEN {
+                bench.create(&format!("a walk, number {number}"));
+            }
+        });
+        while !writer.is_finished() {
+            bench.store().rebuild(NOW).unwrap();
+            rebuilds += 1;
+        }
+    });
+    assert!(rebuilds > 2, "{rebuilds} rebuilds were beside writers");
+    bench.find("walk");
+    assert_eq!(bench.store().text.len(), WRITTEN);
+}

@@ -113,7 +113,7 @@ pub(super) const FIELDS_PRIVATE: [&str; 5] = [
 ];
 
 /// Routes that write, but not to memories.
-pub(super) const ROUTES_ELSEWHERE: [&str; 40] = [
+pub(super) const ROUTES_ELSEWHERE: [&str; 41] = [
     "DELETE /v1/circles/{name}",
     "DELETE /v1/jobs/{id}",
     "DELETE /v1/peers/{person}",
@@ -142,6 +142,7 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 40] = [
     "POST /v1/ledger:verify",
     "POST /v1/node/lock",
     "POST /v1/node/unlock",
+    "POST /v1/node:verify",
     "POST /v1/policy:lint",
     "POST /v1/policy:rollback",
     "POST /v1/policy:test",
@@ -157,10 +158,11 @@ pub(super) const ROUTES_ELSEWHERE: [&str; 40] = [
 ];
 
 /// Commands that change no memory.
-pub(super) const COMMANDS_ELSEWHERE: [&str; 19] = [
+pub(super) const COMMANDS_ELSEWHERE: [&str; 21] = [
     "circle",
     "completion",
     "device",
+    "duplicates",
     "help",
     "id",
     "index",
@@ -169,6 +171,7 @@ pub(super) const COMMANDS_ELSEWHERE: [&str; 19] = [
     "node",
     "peer",
     "policy",
+    "related",
     "request",
     "revoke",
     "search",
