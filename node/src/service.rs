@@ -9,6 +9,7 @@ mod attachments;
 mod circles;
 mod clock;
 mod devices;
+mod facets;
 mod failure;
 mod imports;
 mod integrity;

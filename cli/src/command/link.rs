@@ -14,12 +14,7 @@ pub(crate) struct Args {
     /// The memory that it leads to
     to: String,
     /// Say what the link means
-    #[arg(
-        long = "as",
-        value_name = "RELATION",
-        default_value = "",
-        hide_default_value = true
-    )]
+    #[arg(long = "as", value_name = "RELATION", default_value = "mentions")]
     relation: String,
 }
 

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
 use crate::ui::text::{one_line, short};
-use protocol::api::search::{Hit, SearchRequest, SearchResponse};
+use protocol::api::search::{Facets, Hit, SearchRequest, SearchResponse};
 use std::fmt::Write as _;
 
 /// The arguments.
@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Tell the scores of each hit too
     #[arg(long)]
     explain: bool,
+    /// Also count what has the words: by kind, tag, person and year
+    #[arg(long)]
+    facets: bool,
 }
 
 /// Searches.
@@ -33,12 +36,14 @@ pub(crate) fn run(client: &Client, args: Args) -> Result<Report, CommandError> {
         mode,
         limit,
         explain,
+        facets,
     } = args;
     let request = SearchRequest {
         query,
         selector,
         mode,
         limit,
+        facets,
     };
     let response: SearchResponse = client.post(&["v1", "search"], &request)?;
     let text = text(&response, explain);
@@ -52,12 +57,32 @@ fn text(response: &SearchResponse, explain: bool) -> String {
     }
     let hits = response.hits.iter().map(|hit| entry(hit, explain));
     let mut text: String = hits.collect();
+    text.extend(response.facets.iter().map(counted));
     if response.vector_lag > 0 {
         let line = format!(
             "(search by meaning is {} events behind)\n",
             response.vector_lag
         );
         text += &line;
+    }
+    text
+}
+
+/// Writes the facets, the most frequent values of each.
+fn counted(facets: &Facets) -> String {
+    let mut text = format!("{} have the words\n", facets.counted);
+    let rows = [
+        ("kind", &facets.kinds),
+        ("tag", &facets.tags),
+        ("from", &facets.from),
+        ("year", &facets.years),
+    ];
+    for (name, values) in rows.iter().filter(|(_, values)| !values.is_empty()) {
+        let values = values
+            .iter()
+            .map(|facet| format!("{} {}", one_line(&facet.value, 30), facet.count));
+        let values = values.collect::<Vec<_>>().join(", ");
+        writeln!(text, "  {name:<5} {values}").expect("writing to a string does not fail");
     }
     text
 }

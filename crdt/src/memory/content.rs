@@ -76,6 +76,17 @@ pub struct Link {
     pub relation: String,
 }
 
+impl Link {
+    /// What a memory is to one that merely names it.
+    pub const MENTIONED: &str = "mentions";
+
+    /// Returns a link to a memory that is merely named.
+    pub fn mention(to: MemoryId) -> Self {
+        let relation = Self::MENTIONED.to_owned();
+        Self { to, relation }
+    }
+}
+
 /// What a memory holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {

@@ -299,10 +299,7 @@ impl Services {
                     });
                     let add_links: std::collections::BTreeSet<Link> = targets
                         .filter(|to| *to != id)
-                        .map(|to| Link {
-                            to,
-                            relation: String::new(),
-                        })
+                        .map(Link::mention)
                         .take(crdt::memory::limits::LINKS_MAX)
                         .collect();
                     if add_links.is_empty() {
@@ -321,7 +318,7 @@ impl Services {
                     ) {
                         Ok(_) => {}
                         Err(WriteError::Append(error)) => return Err(error.into()),
-                        Err(error) => tracing::debug!(%error, "a link was left out"),
+                        Err(error) => tracing::warn!(%error, "the links of a note were left out"),
                     }
                 }
                 Ok(())

@@ -180,9 +180,10 @@ impl Services {
     fn read_patch(&self, patch: Patch) -> Result<MemoryEdit, Failure> {
         let links = |links: Vec<ApiLink>| -> Result<BTreeSet<Link>, Failure> {
             let read = links.into_iter().map(|link| {
-                Ok(Link {
-                    to: self.find(&link.to)?,
-                    relation: link.relation,
+                let to = self.find(&link.to)?;
+                Ok(match link.relation {
+                    relation if relation.is_empty() => Link::mention(to),
+                    relation => Link { to, relation },
                 })
             });
             read.collect()

@@ -1,17 +1,17 @@
 //! Search: words and meaning, inside what the asker may see.
 
 use super::view::has_text;
-use super::{Failure, Services};
+use super::{Failure, Services, facets};
 use crdt::selector::Selector;
 use protocol::api::PAGE_MAX;
 use protocol::api::problem::ErrorCode;
-use protocol::api::search::{Hit, QUERY_BYTES_MAX, SearchRequest, SearchResponse, Why};
+use protocol::api::search::{Facets, Hit, QUERY_BYTES_MAX, SearchRequest, SearchResponse, Why};
 use std::sync::Arc;
 use std::time::Instant;
 use storage::projection::text::{MatchKind, TextQuery};
 use storage::search::fusion::Fusion;
 use storage::search::snippet::{Snippet, snippet};
-use storage::search::{self, SearchMode};
+use storage::search::{self, SearchError, SearchMode};
 use storage::slots::{Slot, SlotSet};
 use storage::store::state::State;
 
@@ -54,21 +54,29 @@ impl Services {
             limit,
             fusion: Fusion::default(),
         };
-        let found = self.store().search(&asked).map_err(|error| {
-            tracing::error!(%error, "a search failed");
-            Failure::new(ErrorCode::Internal, "the search failed").because(error.to_string())
-        })?;
+        let found = self.store().search(&asked).map_err(failed)?;
         let mut hits = Vec::with_capacity(found.len());
         for hit in found {
             hits.extend(self.show(hit)?);
         }
+        let facets = if request.facets {
+            Some(self.facets(&query, allowed.as_deref())?)
+        } else {
+            None
+        };
         let head = self.store().read(|state| state.head);
         Ok(SearchResponse {
             hits,
+            facets,
             took_ms: started.elapsed().as_secs_f64() * 1_000.0,
             generation: self.0.embedder.name().to_owned(),
             vector_lag: head.saturating_sub(self.store().vector_cursor()?),
         })
+    }
+
+    fn facets(&self, query: &TextQuery, allowed: Option<&SlotSet>) -> Result<Facets, Failure> {
+        let found = self.store().with_words(query, allowed).map_err(failed)?;
+        Ok(self.store().read(|state| facets::count(state, &found)))
     }
 
     fn embed(&self, query: &str) -> Result<Option<Vec<f32>>, Failure> {
@@ -145,6 +153,15 @@ impl Services {
             },
         }))
     }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what map_err hands over"
+)]
+fn failed(error: SearchError) -> Failure {
+    tracing::error!(%error, "a search failed");
+    Failure::new(ErrorCode::Internal, "the search failed").because(error.to_string())
 }
 
 /// Tells whether a memory may be hidden: only what a grant brought and took away can be.

@@ -79,7 +79,7 @@ pub struct Adopted {
 pub struct Link {
     /// The memory it leads to.
     pub to: String,
-    /// What it means.
+    /// What it means; `mentions` if empty.
     #[serde(default)]
     pub relation: String,
 }

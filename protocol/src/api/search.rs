@@ -21,6 +21,9 @@ pub struct SearchRequest {
     /// The most hits, 1 to 200; 10 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Also count what was found by words, by kind, tag, person and year.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub facets: bool,
 }
 
 /// The answer of a search.
@@ -34,6 +37,35 @@ pub struct SearchResponse {
     pub generation: String,
     /// How many events the vectors are behind; text is never behind.
     pub vector_lag: u64,
+    /// What was found by words, counted, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub facets: Option<Facets>,
+}
+
+/// The memories that were found by words, counted. Each list has the most frequent first.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct Facets {
+    /// How many were counted: all that have a word of the query, up to the best 1,000.
+    pub counted: usize,
+    /// By kind.
+    pub kinds: Vec<Facet>,
+    /// By tag, shared and private ones; up to 20.
+    pub tags: Vec<Facet>,
+    /// By whose they are: `me`, or a petname; up to 20.
+    pub from: Vec<Facet>,
+    /// By the year in which they were made; up to 20.
+    pub years: Vec<Facet>,
+}
+
+/// How many have something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Facet {
+    /// What they have.
+    pub value: String,
+    /// How many do.
+    pub count: usize,
+    /// The selector that takes them in.
+    pub selector: String,
 }
 
 /// One hit.

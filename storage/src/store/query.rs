@@ -3,9 +3,10 @@
 use super::{Store, StoreError};
 use crate::kv::{Batch, Durability};
 use crate::layout::{self, meta, number_of, ordered};
+use crate::projection::text::{HITS_MAX, TextQuery};
 use crate::projection::vectors::{SlotVectors, VectorError};
 use crate::search::{self, Hit, SearchError, SearchRequest};
-use crate::slots::Slot;
+use crate::slots::{Slot, SlotSet};
 use crdt::event::Incarnation;
 use crdt::event::adopt::standing;
 use crdt::hash::Hash;
@@ -48,6 +49,16 @@ impl Store {
     pub fn search(&self, request: &SearchRequest<'_>) -> Result<Vec<Hit>, SearchError> {
         let vectors = self.vectors.read().unwrap_or_else(PoisonError::into_inner);
         search::search(&self.text, &vectors, request)
+    }
+
+    /// Returns the memories with words of a query, the best first, up to [`HITS_MAX`].
+    pub fn with_words(
+        &self,
+        query: &TextQuery,
+        allowed: Option<&SlotSet>,
+    ) -> Result<Vec<Slot>, SearchError> {
+        let hits = self.text.search(query, allowed, HITS_MAX)?;
+        Ok(hits.into_iter().map(|hit| hit.slot).collect())
     }
 
     /// Returns memories that changed since vectors were last made, and the cursor to store.
