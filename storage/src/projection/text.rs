@@ -26,6 +26,7 @@ use crate::slots::{Slot, SlotSet};
 
 mod analysis;
 mod cache;
+mod columns;
 mod directory;
 mod folder;
 mod gather;
@@ -37,6 +38,7 @@ mod view;
 
 pub(crate) use analysis::written;
 pub use analysis::{WORD_BYTES_MAX, Word, words};
+use columns::Unpacked;
 use directory::SealedDirectory;
 use plan::Plan;
 pub use query::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, TextQuery};
@@ -121,6 +123,7 @@ pub struct TextIndex {
     writer: Mutex<Writer>,
     reader: IndexReader,
     fields: Fields,
+    unpacked: Unpacked,
     /// Counts calls that changed something, and how many of them searches already see.
     changes: AtomicU64,
     visible: AtomicU64,
@@ -154,6 +157,7 @@ impl TextIndex {
             }),
             reader: opened.reader,
             fields: opened.fields,
+            unpacked: Unpacked::default(),
             changes: AtomicU64::new(0),
             visible: AtomicU64::new(0),
             kept: AtomicU64::new(0),
@@ -286,7 +290,7 @@ impl TextIndex {
             self.commit(false)?;
         }
         let searcher: Searcher = self.reader.searcher();
-        let view = View::new(&searcher, allowed, self.fields.body)?;
+        let view = View::new(&searcher, allowed, self.fields.body, &self.unpacked)?;
         if view.count == 0 {
             return Ok(Vec::new());
         }

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use tantivy::postings::{Postings as _, TermInfo};
+use tantivy::postings::TermInfo;
 use tantivy::query::{EnableScoring, FuzzyTermQuery, PhraseQuery, Query};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet, InvertedIndexReader, TERMINATED, Term};
@@ -42,6 +42,8 @@ pub(super) struct Found {
     pub(super) weight: f32,
     /// How most surely.
     pub(super) kind: MatchKind,
+    /// Which length its text has.
+    pub(super) length: u8,
 }
 
 /// The documents that have a part of the query, for each segment.
@@ -118,7 +120,8 @@ impl<'a> Gather<'a> {
     }
 
     fn take(&mut self) -> Lists {
-        self.sheets.iter_mut().map(Sheet::take).collect()
+        let sheets = self.sheets.iter_mut().zip(&self.view.segments);
+        sheets.map(|(sheet, segment)| sheet.take(segment)).collect()
     }
 
     /// Finds the word as it is.
@@ -217,13 +220,15 @@ impl Sheet {
         languages: u64,
         (weight, kind): (f32, MatchKind),
     ) -> tantivy::Result<()> {
-        let mut postings = index.read_postings_from_terminfo(term, IndexRecordOption::WithFreqs)?;
-        let every = languages == Languages::ALL.0;
-        while postings.doc() != TERMINATED {
-            let doc = postings.doc();
-            if segment.shows(doc) && (every || segment.speaks(doc, languages)) {
-                let times = u16::try_from(postings.term_freq()).unwrap_or(u16::MAX);
-                self.add(doc, weight * f32::from(times), kind);
+        let with_times = IndexRecordOption::WithFreqs;
+        let mut postings = index.read_block_postings_from_terminfo(term, with_times)?;
+        let in_all = languages == Languages::ALL.0;
+        while !postings.docs().is_empty() {
+            for (&doc, &times) in postings.docs().iter().zip(postings.freqs()) {
+                if (in_all || segment.speaks(doc, languages)) && segment.shows(doc) {
+                    let times = u16::try_from(times).unwrap_or(u16::MAX);
+                    self.add(doc, weight * f32::from(times), kind);
+                }
             }
             postings.advance();
         }
@@ -262,7 +267,7 @@ impl Sheet {
         }
     }
 
-    fn take(&mut self) -> Vec<Found> {
+    fn take(&mut self, segment: &Segment<'_>) -> Vec<Found> {
         let weights = &mut self.weights;
         let kinds = &self.kinds;
         let found = self.touched.drain(..).map(|doc| {
@@ -271,6 +276,7 @@ impl Sheet {
                 doc,
                 weight: std::mem::take(&mut weights[at]),
                 kind: kinds[at],
+                length: segment.length(doc),
             }
         });
         found.collect()

@@ -5,17 +5,17 @@
 //! is comes from the documents that have it in any form. A part that few have thus leads, whatever
 //! the language or the field. The length of a text is held against the mean of the documents found.
 //!
-//! Flow: units -> [`Plan::new`] (gathers) -> [`Plan::run`]: count, score, choose, explain.
+//! Flow: units -> [`Plan::new`] (gathers) -> [`Plan::run`]: tally, choose, explain.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
-use tantivy::DocAddress;
+use tantivy::{DocAddress, DocId};
 
 use super::gather::{Gather, Lists, place};
 use super::query::Unit;
 use super::schema::Fields;
-use super::view::View;
+use super::view::{View, words_of};
 use super::{MatchKind, TextHit, written};
 use crate::slots::Slot;
 
@@ -25,6 +25,8 @@ const K1: f32 = 1.2;
 const B: f32 = 0.75;
 /// How much more a phrase counts than a word as rare.
 const PHRASE_BOOST: f32 = 2.0;
+/// How many lengths of texts are told apart.
+const LENGTHS: usize = 256;
 /// In queries of more words than this, a document with all of them has no precedence: who asks in a
 /// whole sentence does not expect its every word.
 const COMPLETE_WORDS_MAX: usize = 4;
@@ -57,6 +59,21 @@ struct Parts {
     required: u8,
     wanted: u8,
     bonus: u8,
+}
+
+/// What a document has and what that is worth.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    score: f32,
+    parts: Parts,
+}
+
+/// The tallies of a segment.
+struct Tallies {
+    /// By the place of the document.
+    of: Vec<Tally>,
+    /// The documents that have any part.
+    found: Vec<DocId>,
 }
 
 /// A document with its score; greater is better, and of equals the smaller slot.
@@ -94,14 +111,11 @@ impl Plan {
 
     /// Returns the best hits: of a short query, those with all words before the others.
     pub(super) fn run(&self, view: &View<'_>, limit: usize) -> Vec<TextHit> {
-        let counted: Vec<Vec<Parts>> = (0..view.segments.len())
-            .map(|ordinal| self.count(view, ordinal))
+        let flats = self.flats();
+        let tallies: Vec<Tallies> = (0..view.segments.len())
+            .map(|ordinal| self.tally(view, ordinal, &flats))
             .collect();
-        let mean = self.mean_length(view);
-        let scores: Vec<Vec<f32>> = (0..view.segments.len())
-            .map(|ordinal| self.score(view, ordinal, mean))
-            .collect();
-        let best = self.choose(view, &counted, &scores, limit);
+        let best = self.choose(view, &tallies, limit);
         self.explain(view, &best)
     }
 
@@ -109,74 +123,64 @@ impl Plan {
         self.parts.iter().filter(|part| part.need == need).count()
     }
 
-    /// Counts the parts of the query that each document of a segment has.
-    fn count(&self, view: &View<'_>, ordinal: usize) -> Vec<Parts> {
-        let mut counted = vec![Parts::default(); documents(view, ordinal)];
-        for part in &self.parts {
-            for found in &part.lists[ordinal] {
-                let has = &mut counted[place(found.doc)];
-                match part.need {
-                    Need::Required => has.required += 1,
-                    Need::Wanted => has.wanted += 1,
-                    Need::Bonus => has.bonus += 1,
-                }
-            }
+    /// Returns for each length of a text what flattens the weight of a word in it. The length is held
+    /// against the mean of the documents found, those with more parts counted more often.
+    fn flats(&self) -> [f32; LENGTHS] {
+        let words: [u32; LENGTHS] =
+            std::array::from_fn(|length| u8::try_from(length).map_or(u32::MAX, words_of));
+        let mut texts_of = [0_u64; LENGTHS];
+        for found in self.parts.iter().flat_map(|part| &part.lists).flatten() {
+            texts_of[usize::from(found.length)] += 1;
         }
-        counted
+        let texts: u64 = texts_of.iter().sum();
+        let all = words.iter().zip(&texts_of);
+        let all: u64 = all.map(|(words, texts)| u64::from(*words) * texts).sum();
+        let mean = (float(all) / float(texts.max(1))).max(1.0);
+        words.map(|words| K1 * (1.0 - B + B * (float(words.into()) / mean)))
     }
 
-    /// Returns the mean length of the documents found, those with more parts counted more often.
-    fn mean_length(&self, view: &View<'_>) -> f32 {
-        let (mut words, mut texts) = (0_u64, 0_u64);
-        for part in &self.parts {
-            for (segment, list) in view.segments.iter().zip(&part.lists) {
-                let lengths = list
-                    .iter()
-                    .map(|found| u64::from(segment.length(found.doc)));
-                words += lengths.sum::<u64>();
-                texts += u64::try_from(list.len()).unwrap_or(u64::MAX);
-            }
-        }
-        (float(words) / float(texts.max(1))).max(1.0)
-    }
-
-    /// Scores the documents of a segment.
-    fn score(&self, view: &View<'_>, ordinal: usize, mean: f32) -> Vec<f32> {
-        let mut scores = vec![0.0; documents(view, ordinal)];
-        let segment = &view.segments[ordinal];
+    /// Counts the parts of the query that each document of a segment has, and scores it.
+    fn tally(&self, view: &View<'_>, ordinal: usize, flats: &[f32; LENGTHS]) -> Tallies {
+        let mut tallies = Tallies {
+            of: vec![Tally::default(); documents(view, ordinal)],
+            found: Vec::new(),
+        };
         for part in &self.parts {
             let rarity = part.rarity(view.count);
             for found in &part.lists[ordinal] {
-                let length = float(segment.length(found.doc).into()) / mean;
-                let flat = found.weight + K1 * (1.0 - B + B * length);
-                scores[place(found.doc)] += rarity * found.weight * (K1 + 1.0) / flat;
+                let tally = &mut tallies.of[place(found.doc)];
+                if tally.parts == Parts::default() {
+                    tallies.found.push(found.doc);
+                }
+                match part.need {
+                    Need::Required => tally.parts.required += 1,
+                    Need::Wanted => tally.parts.wanted += 1,
+                    Need::Bonus => tally.parts.bonus += 1,
+                }
+                let flat = found.weight + flats[usize::from(found.length)];
+                tally.score += rarity * found.weight * (K1 + 1.0) / flat;
             }
         }
-        scores
+        tallies
     }
 
-    fn choose(
-        &self,
-        view: &View<'_>,
-        counted: &[Vec<Parts>],
-        scores: &[Vec<f32>],
-        limit: usize,
-    ) -> Vec<Ranked> {
+    fn choose(&self, view: &View<'_>, tallies: &[Tallies], limit: usize) -> Vec<Ranked> {
         let required = self.needed(Need::Required);
         let needed = required + self.needed(Need::Wanted);
         // Raised by the best score of all, a document with every word passes any that lacks one.
         let is_short = (2..=COMPLETE_WORDS_MAX).contains(&needed);
-        let best = scores.iter().flatten().copied().fold(0.0, f32::max);
+        let scores = tallies.iter().flat_map(Tallies::iter);
+        let best = scores.map(|(_, tally)| tally.score).fold(0.0, f32::max);
         let raise = if is_short { best } else { 0.0 };
         let mut heap: BinaryHeap<Reverse<Ranked>> = BinaryHeap::new();
-        let segments = (0_u32..).zip(&view.segments);
-        for ((ordinal, segment), (scores, counted)) in segments.zip(scores.iter().zip(counted)) {
-            for ((doc, &score), has) in (0_u32..).zip(scores).zip(counted) {
-                if *has == Parts::default() || usize::from(has.required) < required {
+        for ((ordinal, segment), tallies) in (0_u32..).zip(&view.segments).zip(tallies) {
+            for (doc, tally) in tallies.iter() {
+                let has = tally.parts;
+                if usize::from(has.required) < required {
                     continue;
                 }
                 let is_complete = usize::from(has.required + has.wanted) == needed;
-                let score = score + if is_complete { raise } else { 0.0 };
+                let score = tally.score + if is_complete { raise } else { 0.0 };
                 let is_full = heap.len() == limit;
                 if is_full && heap.peek().is_some_and(|worst| score < worst.0.score) {
                     continue;
@@ -201,23 +205,22 @@ impl Plan {
 
     /// Says for every hit which words it has and how they were found.
     fn explain(&self, view: &View<'_>, best: &[Ranked]) -> Vec<TextHit> {
-        // The place of a document among the hits, and one.
-        let mut places: Vec<Vec<usize>> = (0..view.segments.len())
-            .map(|ordinal| vec![0; documents(view, ordinal)])
+        let places: HashMap<DocAddress, usize> = (0..)
+            .zip(best)
+            .map(|(index, ranked)| (ranked.address, index))
             .collect();
-        for (index, ranked) in best.iter().enumerate() {
-            let DocAddress {
-                segment_ord,
-                doc_id,
-            } = ranked.address;
-            places[place(segment_ord)][place(doc_id)] = index + 1;
-        }
         let mut reasons: Vec<Vec<(MatchKind, &str)>> = vec![Vec::new(); best.len()];
-        for part in &self.parts {
-            for (list, places) in part.lists.iter().zip(&places) {
-                for found in list {
-                    if let Some(index) = places[place(found.doc)].checked_sub(1) {
-                        reasons[index].push((found.kind, part.label.as_str()));
+        for (segment, ordinal) in (0_u32..).zip(0..view.segments.len()) {
+            // Looked at first: few of those found are hits.
+            let mut is_hit = vec![false; documents(view, ordinal)];
+            for ranked in best.iter().filter(|hit| hit.address.segment_ord == segment) {
+                is_hit[place(ranked.address.doc_id)] = true;
+            }
+            for part in &self.parts {
+                let hits = part.lists[ordinal].iter();
+                for found in hits.filter(|found| is_hit[place(found.doc)]) {
+                    if let Some(index) = places.get(&DocAddress::new(segment, found.doc)) {
+                        reasons[*index].push((found.kind, part.label.as_str()));
                     }
                 }
             }
@@ -235,6 +238,13 @@ impl Plan {
             }
         });
         hits.collect()
+    }
+}
+
+impl Tallies {
+    fn iter(&self) -> impl Iterator<Item = (DocId, Tally)> + '_ {
+        let found = self.found.iter();
+        found.map(|doc| (*doc, self.of[place(*doc)]))
     }
 }
 

@@ -6,12 +6,13 @@
 //!
 //! Invariant: nothing computed here depends on a document outside the view.
 
-use tantivy::columnar::Column;
+use std::sync::Arc;
+
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::schema::Field;
 use tantivy::{DocId, Searcher, SegmentReader};
 
-use super::schema::{LANGUAGES, SLOT};
+use super::columns::{Columns, Unpacked};
 use crate::slots::{Slot, SlotSet};
 
 /// The searcher, narrowed to the allowed documents.
@@ -27,8 +28,7 @@ pub(super) struct Segment<'a> {
     pub(super) reader: &'a SegmentReader,
     allowed: Option<&'a SlotSet>,
     has_deletes: bool,
-    slots: Column<u64>,
-    languages: Column<u64>,
+    columns: Arc<Columns>,
     lengths: FieldNormReader,
 }
 
@@ -37,14 +37,16 @@ impl<'a> View<'a> {
         searcher: &'a Searcher,
         allowed: Option<&'a SlotSet>,
         with_length: Field,
+        unpacked: &Unpacked,
     ) -> tantivy::Result<Self> {
-        let segments = searcher.segment_readers().iter().map(|reader| {
+        let readers = searcher.segment_readers();
+        let columns = unpacked.of(readers)?;
+        let segments = readers.iter().zip(columns).map(|(reader, columns)| {
             Ok(Segment {
                 reader,
                 allowed,
                 has_deletes: reader.has_deletes(),
-                slots: reader.fast_fields().u64(SLOT)?,
-                languages: reader.fast_fields().u64(LANGUAGES)?,
+                columns,
                 lengths: reader.get_fieldnorms_reader(with_length)?,
             })
         });
@@ -68,17 +70,21 @@ impl Segment<'_> {
 
     /// Returns the slot of a document.
     pub(super) fn slot(&self, doc: DocId) -> Option<Slot> {
-        self.slots.first(doc).map(Slot)
+        self.columns.slot(doc)
     }
 
     /// Returns whether a document may be in one of these languages.
     pub(super) fn speaks(&self, doc: DocId, languages: u64) -> bool {
-        let spoken = self.languages.first(doc);
-        spoken.is_some_and(|spoken| spoken & languages != 0)
+        self.columns.languages(doc) & languages != 0
     }
 
-    /// Returns the words of a body, about.
-    pub(super) fn length(&self, doc: DocId) -> u32 {
-        self.lengths.fieldnorm(doc)
+    /// Returns which of 256 lengths the body is nearest to; see [`words_of`].
+    pub(super) fn length(&self, doc: DocId) -> u8 {
+        self.lengths.fieldnorm_id(doc)
     }
+}
+
+/// Returns the words of a body of such a length.
+pub(super) fn words_of(length: u8) -> u32 {
+    FieldNormReader::id_to_fieldnorm(length)
 }
