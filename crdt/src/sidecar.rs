@@ -55,9 +55,13 @@ pub struct SidecarPatch {
     pub tags: BTreeMap<String, bool>,
 }
 
-/// The private labels of a memory as they stand.
+/// The private labels of a memory as they stand. Most memories have none, which takes one word.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Sidecar {
+pub struct Sidecar(Option<Box<Labels>>);
+
+/// Labels; those of a sidecar are never all absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Labels {
     space: Option<(Stamp, String)>,
     sensitivity: Option<(Stamp, Sensitivity)>,
     hidden: Option<(Stamp, bool)>,
@@ -71,12 +75,16 @@ struct Stamp(Hybrid, EventId);
 impl Sidecar {
     /// Applies a patch that was written at `time` by `event`.
     pub fn apply(&mut self, time: Hybrid, event: EventId, patch: &SidecarPatch) {
+        if *patch == SidecarPatch::default() {
+            return;
+        }
         let stamp = Stamp(time, event);
-        put(&mut self.space, stamp, patch.space.clone());
-        put(&mut self.sensitivity, stamp, patch.sensitivity);
-        put(&mut self.hidden, stamp, patch.hidden);
+        let labels = self.0.get_or_insert_default();
+        put(&mut labels.space, stamp, patch.space.clone());
+        put(&mut labels.sensitivity, stamp, patch.sensitivity);
+        put(&mut labels.hidden, stamp, patch.hidden);
         for (tag, set) in &patch.tags {
-            let entry = self.tags.entry(tag.clone()).or_insert((stamp, *set));
+            let entry = labels.tags.entry(tag.clone()).or_insert((stamp, *set));
             if entry.0 < stamp {
                 *entry = (stamp, *set);
             }
@@ -84,24 +92,23 @@ impl Sidecar {
     }
     /// Returns the space.
     pub fn space(&self) -> &str {
-        self.space
-            .as_ref()
-            .map_or(DEFAULT_SPACE, |(_, space)| space)
+        let space = self.0.as_ref().and_then(|labels| labels.space.as_ref());
+        space.map_or(DEFAULT_SPACE, |(_, space)| space)
     }
     /// Returns how careful to be.
     pub fn sensitivity(&self) -> Sensitivity {
-        self.sensitivity
-            .map_or(Sensitivity::Normal, |(_, level)| level)
+        let sensitivity = self.0.as_ref().and_then(|labels| labels.sensitivity);
+        sensitivity.map_or(Sensitivity::Normal, |(_, level)| level)
     }
     /// Tells whether the holder hid it.
     pub fn is_hidden(&self) -> bool {
-        self.hidden.is_some_and(|(_, hidden)| hidden)
+        let hidden = self.0.as_ref().and_then(|labels| labels.hidden);
+        hidden.is_some_and(|(_, hidden)| hidden)
     }
     /// Returns the private tags.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        self.tags
-            .iter()
-            .filter(|(_, (_, set))| *set)
+        let tags = self.0.iter().flat_map(|labels| &labels.tags);
+        tags.filter(|(_, (_, set))| *set)
             .map(|(tag, _)| tag.as_str())
     }
 }
@@ -187,6 +194,20 @@ impl Canonical for SidecarPatch {
 
 impl Canonical for Sidecar {
     fn encode(&self, out: &mut Writer) {
+        match &self.0 {
+            Some(labels) => labels.encode(out),
+            None => Labels::default().encode(out),
+        }
+    }
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let labels = Labels::decode(input)?;
+        let is_any = labels != Labels::default();
+        Ok(Self(is_any.then(|| Box::new(labels))))
+    }
+}
+
+impl Canonical for Labels {
+    fn encode(&self, out: &mut Writer) {
         out.option(self.space.as_ref(), |out, (stamp, space)| {
             stamp.encode(out);
             out.text(space);
@@ -246,5 +267,13 @@ mod tests {
         assert_eq!(forward.space(), "c");
         assert_eq!(forward, backward);
         assert_eq!(Sidecar::from_bytes(&forward.to_bytes()), Ok(forward));
+    }
+
+    #[test]
+    fn no_labels_are_equal_however_they_came() {
+        let mut sidecar = Sidecar::default();
+        sidecar.apply(Hybrid(1), EventId([1; 32]), &SidecarPatch::default());
+        assert_eq!(sidecar, Sidecar::default());
+        assert_eq!(Sidecar::from_bytes(&sidecar.to_bytes()), Ok(sidecar));
     }
 }

@@ -130,7 +130,7 @@ struct Saved {
     quarantined: Option<BTreeMap<MemoryId, Quarantined>>,
     waiting: Option<Waiting>,
     incarnation: Option<Incarnation>,
-    facts: BTreeMap<MemoryId, Option<Facts>>,
+    facts: BTreeMap<MemoryId, Option<Arc<Facts>>>,
     sources: BTreeMap<String, Option<MemoryId>>,
     members: BTreeMap<MemoryId, Option<BTreeMap<GrantId, Vec<Epoch>>>>,
     attached: BTreeMap<MemoryId, Option<Vec<Attachment>>>,
@@ -286,10 +286,11 @@ impl<'a> Tx<'a> {
     /// Notes what the state holds of a memory before `next` takes its place.
     fn save_facts(&mut self, next: &Facts) {
         let before = self.state.memories.get(&next.id);
-        let sources = [before, Some(next)].into_iter().flatten();
+        let facts = [before.map(Arc::as_ref), Some(next)];
+        let sources = facts.into_iter().flatten();
         for source in sources.filter_map(|facts| facts.source.as_deref()) {
             let key = source_key(source).to_owned();
-            let known = self.state.sources.get(&key).copied();
+            let known = self.state.sources.get(&key);
             self.saved.sources.entry(key).or_insert(known);
         }
         let before = || before.cloned();
@@ -421,9 +422,9 @@ impl Saved {
         }
         for (source, memory) in saved.sources {
             match memory {
-                Some(memory) => state.sources.insert(source, memory),
+                Some(memory) => state.sources.insert(&source, memory),
                 None => state.sources.remove(&source),
-            };
+            }
         }
     }
 }

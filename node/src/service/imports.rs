@@ -291,11 +291,11 @@ impl Services {
         for chunk in notes.chunks(BATCH_NOTES) {
             self.store().transact::<_, Failure>(clock::now(), |tx| {
                 for note in chunk {
-                    let id = tx.state().sources.get(&key_of(plan, note)).copied();
+                    let id = tx.state().sources.get(&key_of(plan, note));
                     let Some(id) = id else { continue };
                     let targets = note.links.iter().filter_map(|link| {
                         let source = index.resolve(&note.source, link)?;
-                        tx.state().sources.get(&source_in(plan, source)).copied()
+                        tx.state().sources.get(&source_in(plan, source))
                     });
                     let add_links: std::collections::BTreeSet<Link> = targets
                         .filter(|to| *to != id)
@@ -385,7 +385,7 @@ fn root_name(path: &Path) -> String {
 
 /// Returns the memory of a file and the digest of what was imported last.
 fn known(state: &storage::store::state::State, key: &str) -> Option<(MemoryId, String)> {
-    let id = *state.sources.get(key)?;
+    let id = state.sources.get(key)?;
     let source = state.memories.get(&id)?.source.as_deref()?;
     debug_assert_eq!(source_key(source), key);
     let digest = source.split_once("#b3:").map_or("", |(_, digest)| digest);

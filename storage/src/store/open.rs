@@ -56,9 +56,16 @@ pub(super) fn open(parts: Parts<'_>, now: Timestamp) -> Result<Store, StoreError
         entropy,
         is_suspect: AtomicBool::new(false),
     };
-    if is_whole {
-        let guard = store.read(|state| Arc::clone(&state.guard));
-        match load(&store, incarnation, guard) {
+    let guard = store.read(|state| Arc::clone(&state.guard));
+    // Half of the time is spent on vectors, and neither needs the other.
+    let (loaded, vectors) = std::thread::scope(|scope| {
+        let vectors = scope.spawn(|| load_vectors(&store, model));
+        let loaded = is_whole.then(|| load(&store, incarnation, guard));
+        (loaded, vectors.join())
+    });
+    vectors.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    if let Some(loaded) = loaded {
+        match loaded {
             Ok(loaded) => {
                 *store
                     .state
@@ -75,7 +82,6 @@ pub(super) fn open(parts: Parts<'_>, now: Timestamp) -> Result<Store, StoreError
         // A rebuild was cut short: begin it again.
         store.rebuild(now)?;
     }
-    load_vectors(&store, model)?;
     store.read(|state| catch_up_text(&store, state))?;
     store.introduce_device(now)?;
     store.rescreen(now)?;
@@ -183,7 +189,7 @@ impl State {
             authority: Authority::default(),
             memories: BTreeMap::new(),
             slots: BTreeMap::new(),
-            sources: BTreeMap::new(),
+            sources: super::state::Sources::default(),
             attached: BTreeMap::new(),
             members: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -248,10 +254,12 @@ pub(super) fn load(
     let kv = &*store.kv;
     let mut state = State::empty(store.owner.certificate.person, incarnation, guard);
     load_primary(store, &mut state)?;
+    let mut all = Vec::new();
     each::<Facts>(kv, layout::FACTS, &mut |facts| {
         state.clock = state.clock.max(facts.updated);
-        state.put_facts(facts);
+        all.push(Arc::new(facts));
     })?;
+    state.put_all_facts(all);
     each::<Attached>(kv, layout::ATTACHED, &mut |row| {
         state.attached.insert(row.memory, row.attachments);
     })?;

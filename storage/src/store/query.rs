@@ -76,7 +76,7 @@ impl Store {
                 state
                     .memories
                     .get(&memory)
-                    .is_some_and(super::state::is_listed)
+                    .is_some_and(|facts| super::state::is_listed(facts))
             });
             let content = if listed { self.content(memory)? } else { None };
             let listed = content.is_some();

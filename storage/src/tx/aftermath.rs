@@ -29,6 +29,7 @@ use crdt::grant::authority::{Grant, State as GrantState};
 use crdt::id::{GrantId, MemoryId};
 use crdt::sidecar::SidecarPatch;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What giving a grant back did here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +144,7 @@ impl Tx<'_> {
         &mut self,
         grant: &Grant,
         outcome: Outcome,
-        memories: &[Facts],
+        memories: &[Arc<Facts>],
     ) -> Result<(), AppendError> {
         let body = Receipt {
             grant: grant.id,
@@ -168,7 +169,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn held_under_grant(&self, grant: GrantId) -> Vec<Facts> {
+    fn held_under_grant(&self, grant: GrantId) -> Vec<Arc<Facts>> {
         let members = self.state.members.iter();
         let held = members.filter(|(_, grants)| grants.contains_key(&grant));
         held.filter_map(|(memory, _)| self.state.memories.get(memory))
@@ -178,7 +179,7 @@ impl Tx<'_> {
     }
 
     /// Returns the memories here that no other active grant covers.
-    fn only_under(&self, grant: GrantId) -> Vec<Facts> {
+    fn only_under(&self, grant: GrantId) -> Vec<Arc<Facts>> {
         let mut held = self.held_under_grant(grant);
         held.retain(|facts| {
             let mut others = self.state.held_under(facts, self.now);
@@ -188,7 +189,7 @@ impl Tx<'_> {
     }
 
     /// Counts the memories of someone else that left for a third person, as the ledger knows.
-    fn passed_on(&self, memories: &[Facts]) -> Result<u32, StoreError> {
+    fn passed_on(&self, memories: &[Arc<Facts>]) -> Result<u32, StoreError> {
         if memories.is_empty() {
             return Ok(0);
         }
@@ -199,7 +200,7 @@ impl Tx<'_> {
             for item in &page.items {
                 let entry: Entry = decode(layout::LEDGER.0, &item.value)?;
                 let is_theirs =
-                    |facts: &&Facts| facts.id == entry.memory && facts.owner != entry.person;
+                    |facts: &&Arc<Facts>| facts.id == entry.memory && facts.owner != entry.person;
                 passed.extend(memories.iter().find(is_theirs).map(|facts| facts.id));
             }
             match page.items.last() {
@@ -209,7 +210,7 @@ impl Tx<'_> {
         }
     }
 
-    fn purge_copies(&mut self, grant: &Grant, memories: &[Facts]) -> Result<(), AppendError> {
+    fn purge_copies(&mut self, grant: &Grant, memories: &[Arc<Facts>]) -> Result<(), AppendError> {
         for facts in memories {
             self.purge_copy(facts)?;
         }
@@ -222,8 +223,8 @@ impl Tx<'_> {
         let memory = facts.id;
         // An own event about the memory, so that the indices that lag behind the log see it.
         self.hide(memory, true)?;
-        if let Some(facts) = self.state.memories.get(&memory) {
-            let facts = Box::new(facts.clone().emptied());
+        if let Ok(facts) = self.facts(memory) {
+            let facts = Box::new(facts.emptied());
             self.stage_projection(Projected::Purged(facts))?;
         }
         for grant in self.state.delivered(memory) {
@@ -273,7 +274,7 @@ impl Tx<'_> {
     /// What its owner purged stays purged; what does not open stays as it was.
     pub(super) fn revive(&mut self, memory: MemoryId) -> Result<(), StoreError> {
         let facts = self.state.memories.get(&memory).cloned();
-        let is_copy = |facts: &Facts| facts.purged && facts.owner != self.state.me;
+        let is_copy = |facts: &Arc<Facts>| facts.purged && facts.owner != self.state.me;
         let Some(facts) = facts.filter(is_copy) else {
             return Ok(());
         };
@@ -293,7 +294,8 @@ impl Tx<'_> {
                 Err(AppendError::Store(error)) => return Err(error),
                 Err(error) => {
                     tracing::info!(%error, "a memory that came again does not open");
-                    return self.stage_projection(Projected::Purged(Box::new(facts)));
+                    return self
+                        .stage_projection(Projected::Purged(Box::new(Facts::clone(&facts))));
                 }
             };
             self.stage_projection(with_labels(projected, &facts))?;

@@ -245,7 +245,8 @@ impl Tx<'_> {
             .memories
             .get(&memory)
             .filter(|facts| !facts.purged);
-        facts.cloned().ok_or(WriteError::Unknown(memory))
+        let facts = facts.map(|facts| Facts::clone(facts));
+        facts.ok_or(WriteError::Unknown(memory))
     }
 }
 

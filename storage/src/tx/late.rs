@@ -8,17 +8,18 @@ use crate::records::Facts;
 use crdt::codec::Canonical as _;
 use crdt::grant::authority::Grant;
 use crdt::id::{EventId, GrantId, PersonId};
+use std::sync::Arc;
 
 impl Tx<'_> {
     /// Notes the own changes under a revoked grant that are beyond its cut.
     pub(super) fn note_late(&mut self, grant: &Grant) -> Result<(), AppendError> {
         let device = self.owner.device.id();
-        let wrote = |facts: &&Facts| {
+        let wrote = |facts: &&Arc<Facts>| {
             facts.owner == grant.owner
                 && facts.writers.iter().any(|written| written.device == device)
                 && self.state.delivered(facts.id).contains(&grant.id)
         };
-        let memories: Vec<Facts> = self
+        let memories: Vec<Arc<Facts>> = self
             .state
             .memories
             .values()

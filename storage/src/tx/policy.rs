@@ -141,7 +141,7 @@ impl Tx<'_> {
 
     /// Screens a memory under the policy in force.
     pub(crate) fn screen_again(&mut self, memory: MemoryId) -> Result<(), StoreError> {
-        let Some(mut facts) = self.state.memories.get(&memory).cloned() else {
+        let Ok(mut facts) = self.facts(memory) else {
             return Ok(());
         };
         if !self.state.is_screened(&facts) {

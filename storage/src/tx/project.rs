@@ -18,6 +18,7 @@ use crdt::id::{EventId, MemoryId};
 use crdt::memory::{ChangeHash, Content, Document, Status};
 use crdt::sidecar::{Sidecar, SidecarPatch};
 use crdt::time::Timestamp;
+use std::sync::Arc;
 
 /// A memory's Automerge document and which event carries which change.
 #[derive(Debug)]
@@ -172,7 +173,11 @@ impl Tx<'_> {
     }
 
     pub(super) fn facts(&self, memory: MemoryId) -> Result<Facts, AppendError> {
-        let facts = self.state.memories.get(&memory).cloned();
+        let facts = self
+            .state
+            .memories
+            .get(&memory)
+            .map(|facts| Facts::clone(facts));
         facts.ok_or(AppendError::Refused(Refusal::UnknownMemory(memory)))
     }
 
@@ -318,7 +323,7 @@ impl Tx<'_> {
     }
 
     fn project_purge(&self, memory: MemoryId, event: &Verified<Event>) -> Projected {
-        let Some(mut facts) = self.state.memories.get(&memory).cloned() else {
+        let Ok(mut facts) = self.facts(memory) else {
             return Projected::Nothing;
         };
         add_event(&mut facts, event);
@@ -377,7 +382,7 @@ impl Tx<'_> {
         let memory = facts.id;
         self.save_facts(&facts);
         self.put(layout::FACTS, self.memory_key(memory), facts.to_bytes());
-        self.state.put_facts(facts);
+        self.state.put_facts(Arc::new(facts));
         self.note_moves(memory);
     }
 }

@@ -22,6 +22,7 @@ use storage::kv::memory::{MemoryDisk, MemoryStore};
 use storage::kv::sealed::Sealed;
 use storage::kv::{Batch, Durability, Item as Row, Keyspace, Kv, KvError, Scan};
 use storage::records::Facts;
+use storage::store::state::Sources;
 use storage::store::{Owner, Parts, Store, StoreError};
 use storage::tx::{EditOutcome, MemoryEdit, ReleaseError, ShareError, Tx, WriteError};
 
@@ -547,9 +548,9 @@ impl Node {
 pub(crate) struct Snapshot {
     head: u64,
     rotation: u32,
-    memories: BTreeMap<MemoryId, Facts>,
+    memories: BTreeMap<MemoryId, Arc<Facts>>,
     slots: BTreeMap<u64, MemoryId>,
-    sources: BTreeMap<String, MemoryId>,
+    sources: Sources,
     members: String,
     authority: String,
     peers: BTreeSet<PersonId>,

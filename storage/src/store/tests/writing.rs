@@ -110,7 +110,7 @@ fn a_source_names_the_memory_that_has_it_now() {
     let bench = Bench::new(1);
     let memory = bench.keep(|content| content.source = Some("file:a#b3:1".to_owned()));
     let sources = || bench.store().read(|state| state.sources.clone());
-    assert_eq!(sources().get("file:a"), Some(&memory));
+    assert_eq!(sources().get("file:a"), Some(memory));
     bench.change(
         memory,
         Edit {
@@ -118,10 +118,8 @@ fn a_source_names_the_memory_that_has_it_now() {
             ..Edit::default()
         },
     );
-    assert_eq!(
-        sources().into_iter().collect::<Vec<_>>(),
-        [("file:b".to_owned(), memory)]
-    );
+    assert_eq!(sources().get("file:b"), Some(memory));
+    assert_eq!(sources().len(), 1);
 }
 
 #[derive(Debug)]
