@@ -17,8 +17,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long a node may take until it answers.
-const READY_MAX: Duration = Duration::from_mins(1);
+/// How long a node may take until it answers; with a million memories and other work beside it, a
+/// minute is too little.
+const READY_MAX: Duration = Duration::from_mins(3);
 /// How long an orderly end may take: the contract says five seconds.
 pub const STOP_MAX: Duration = Duration::from_secs(5);
 /// The exit code of a command whose node is locked.

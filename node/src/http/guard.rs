@@ -25,8 +25,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 const TARGET_BYTES_MAX: usize = 4_096;
 /// The most requests that are worked on at once by one listener.
 const IN_FLIGHT_MAX: usize = 64;
-/// The longest that a route may work; rebuilding a large index is the slowest of them.
-const WORK_TIME_MAX: Duration = Duration::from_mins(5);
+/// The longest that a route may work, which is as long as `brainctl` waits. Rebuilding is the slowest
+/// of them: a million memories take longer than a quarter of an hour.
+const WORK_TIME_MAX: Duration = Duration::from_hours(1);
 /// Headers of every answer: nothing here is a page, nothing may be kept, framed or guessed at.
 const HEADERS: [(HeaderName, &str); 5] = [
     (
