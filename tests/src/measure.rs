@@ -1,6 +1,8 @@
-//! What benchmarks of whole programs measure with: local APIs and the use of CPU, memory and disk.
+//! What benchmarks of whole programs measure with: local APIs, nodes that share, and the use of CPU,
+//! memory and disk.
 
 pub mod api;
+pub mod side;
 pub mod usage;
 
 /// Returns a number that the environment sets, or another one.

@@ -22,6 +22,14 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
+    /// Returns the texts of all notes, in the order of their numbers.
+    pub(crate) fn all(&self) -> impl Iterator<Item = String> {
+        (0..self.count).map(|number| {
+            let note = fs::read_to_string(path(&self.folder, number));
+            note.expect("it was written")
+        })
+    }
+
     /// Returns so many queries, each of three words of one paragraph.
     pub(crate) fn queries(&self, count: usize, seed: u64) -> Vec<String> {
         let mut random = Random::new(seed);
@@ -60,9 +68,10 @@ pub(crate) fn write(folder: &Path, count: usize) -> Notes {
         let title = title.replace(['\n', '#'], " ");
         let text = format!("# {title}\n\n#note #part/{}\n\n{body}\n", number % 100);
         bytes += text.len() as u64;
-        let inside = folder.join(format!("{:03}", number / 1_000));
-        fs::create_dir_all(&inside).expect("the folder takes a folder");
-        fs::write(inside.join(format!("{number}.md")), text).expect("the folder takes a file");
+        let path = path(folder, number);
+        let inside = path.parent().unwrap_or(folder);
+        fs::create_dir_all(inside).expect("the folder takes a folder");
+        fs::write(path, text).expect("the folder takes a file");
     }
     Notes {
         folder: folder.to_owned(),
@@ -71,6 +80,11 @@ pub(crate) fn write(folder: &Path, count: usize) -> Notes {
         paragraphs: texts.len(),
         texts,
     }
+}
+
+fn path(folder: &Path, number: usize) -> PathBuf {
+    let inside = folder.join(format!("{:03}", number / 1_000));
+    inside.join(format!("{number}.md"))
 }
 
 fn paragraphs() -> Vec<String> {

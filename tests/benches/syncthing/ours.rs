@@ -2,12 +2,12 @@
 
 use crate::figures::{Cost, Figures};
 use crate::notes::{Notes, own_word};
-use brain_tests::Node;
-use brain_tests::measure::api::{Api, settled, until};
+use brain_tests::measure::api::{settled, until};
+use brain_tests::measure::side::Side;
 use brain_tests::measure::usage::{cpu_ms, cpu_s, disk, memory_kib};
 use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 const LOOK: Duration = Duration::from_millis(20);
@@ -17,55 +17,6 @@ const RECONNECTS: u32 = 8;
 const SLEEP: Duration = Duration::from_secs(12);
 /// By when a new session is over and both are quiet again.
 const QUIET: Duration = Duration::from_secs(2);
-
-/// A node and its API.
-struct Side {
-    node: Node,
-    api: Api,
-}
-
-impl Side {
-    fn start(name: &str) -> Self {
-        let node = Node::start(name);
-        let api = Api::on(&node.socket());
-        Self { node, api }
-    }
-
-    fn pid(&self) -> u32 {
-        self.node.pid().expect("it runs")
-    }
-
-    /// How the only peer stands.
-    fn peer(&self) -> Value {
-        let status = self.api.get("/v1/sync");
-        status.pointer("/peers/0").cloned().unwrap_or_default()
-    }
-
-    fn is_in_sync(&self) -> bool {
-        self.peer()["in_sync"] == true
-    }
-
-    /// Returns all bytes in both directions since the start.
-    fn bytes(&self) -> u64 {
-        let peer = self.peer();
-        let both = ["bytes_in", "bytes_out"].map(|name| peer[name].as_u64());
-        both.into_iter().flatten().sum()
-    }
-
-    fn finds(&self, word: &str) -> Option<String> {
-        let ask = json!({"query": word, "mode": "text"});
-        let found = self.api.call(Method::POST, "/v1/search", Some(&ask));
-        let id = found.pointer("/hits/0/id").and_then(Value::as_str);
-        id.map(str::to_owned)
-    }
-
-    /// Tells whether nothing is left to be done in the background.
-    fn is_quiet(&self) -> bool {
-        let status = self.api.get("/v1/node");
-        let projections = status["projections"].as_array();
-        projections.is_some_and(|all| all.iter().all(|one| one["lag"] == 0))
-    }
-}
 
 /// Measures two of our nodes.
 pub(crate) fn measure(notes: &Notes, edits: usize) -> Figures {
@@ -93,51 +44,14 @@ pub(crate) fn measure(notes: &Notes, edits: usize) -> Figures {
     figures
 }
 
-/// Introduces both, has one offer all to the other, and returns the grant that waits for a yes.
-fn offered(one: &Side, other: &Side) -> String {
-    let ticket = one
-        .node
-        .brainctl(["peer", "invite", "--name", "bob", "--ids"]);
-    let ticket = ticket.ok().stdout.trim().to_owned();
-    other
-        .node
-        .brainctl(["peer", "accept", &ticket, "--alias", "ana"])
-        .ok();
-    until("both are in sync", LOOK, || {
-        one.is_in_sync() && other.is_in_sync()
-    });
-    let offer = [
-        "share",
-        "tag:shared",
-        "--with",
-        "bob",
-        "--as",
-        "write",
-        "--yes",
-    ];
-    one.node.brainctl(offer).ok();
-    let mut grant = None;
-    until("the other is asked", LOOK, || {
-        let waiting = other.api.get("/v1/requests");
-        let id = waiting.pointer("/items/0/id").and_then(Value::as_str);
-        grant = id.map(str::to_owned);
-        grant.is_some()
-    });
-    grant.expect("it was just seen")
-}
-
 fn first_sync(figures: &mut Figures, one: &Side, other: &Side, count: usize) {
     let both = [one.pid(), other.pid()];
-    let grant = offered(one, other);
+    one.pair(other, ["ana", "bob"]);
+    let grant = one.offer(other, "bob", "tag:shared");
     let (cpu, bytes, started) = (cpu_s(&both), other.bytes(), Instant::now());
-    let path = format!("/v1/requests/{grant}:approve");
-    other.api.call(Method::POST, &path, None);
+    other.approve(&grant);
     until("both have proved the same", LOOK, || {
-        let has = |side: &Side| {
-            let peer = side.peer();
-            peer["in_sync"] == true && peer["mine"].as_u64() >= Some(count as u64)
-        };
-        has(other) && has(one)
+        other.shares(count as u64) && one.shares(count as u64)
     });
     assert!(
         other.finds(&own_word(count - 1)).is_some(),
