@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::Parser as _;
 use node::embed::builtin::Builtin;
-use node::embed::{Embedder as _, cosine};
+use node::embed::{Embedder as _, Purpose, cosine};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -54,7 +54,7 @@ fn measure(model: Builtin, path: &Path) -> Result<(usize, f64, f64), Failure> {
     }
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let start = Instant::now();
-    let vectors = model.embed(&texts)?;
+    let vectors = model.embed(&texts, Purpose::Text)?;
     let micros = start.elapsed().as_secs_f64() * 1e6 / f64::from(u32::try_from(texts.len())?);
     let ours: Vec<f64> = vectors
         .as_chunks::<2>()

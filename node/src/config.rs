@@ -4,6 +4,10 @@
 //! set. An unknown key is an error that names those there are. Secrets are never values here;
 //! a file that holds one can be named.
 
+mod index;
+
+pub use index::{Dialect, Embeddings, Endpoint, Index};
+
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -20,6 +24,8 @@ pub struct Config {
     pub api: Api,
     /// The peer network.
     pub network: Network,
+    /// How texts are found by meaning.
+    pub index: Index,
     /// Imports.
     pub import: Import,
     /// Attachments.
@@ -265,8 +271,15 @@ impl Config {
             }
         };
         let variables = std::env::vars();
-        let mut config = Self::read(&text, &places.config.display().to_string(), variables)?;
+        let origin = places.config.display().to_string();
+        let mut config = Self::read(&text, &origin, variables)?;
         config.unlock.credentials_directory = variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        if let Err(message) = config.index.embeddings() {
+            return Err(ConfigError::Invalid {
+                origin: "[index]".to_owned(),
+                message,
+            });
+        }
         Ok(config)
     }
 
@@ -312,6 +325,11 @@ fn parse_value(key: &str, value: &str) -> toml::Value {
             .map(str::trim)
             .filter(|item| !item.is_empty());
         return toml::Value::Array(items.map(|item| item.to_owned().into()).collect());
+    }
+    if key == "allow_remote"
+        && let Ok(value) = value.parse::<bool>()
+    {
+        return value.into();
     }
     value
         .parse::<i64>()

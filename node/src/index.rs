@@ -1,10 +1,19 @@
 //! The indexer: embeds what was written, behind the log, and keeps the text index durable.
+//!
+//! The built-in model keeps up with the log; [`chosen`] is the indexer of the other one, on a
+//! thread of its own, because it is slow and may be away.
 
-use crate::embed::{Embedder, chunk};
+mod chosen;
+
+use crate::embed::chunk;
+use crate::embed::models::Models;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use storage::store::generations::Generation;
 use storage::store::{Store, StoreError};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// Log entries embedded in one go.
 const BATCH_ENTRIES: u64 = 256;
@@ -13,8 +22,28 @@ const REST: Duration = Duration::from_millis(150);
 /// How often the text index is made durable.
 const FLUSH_EVERY: Duration = Duration::from_secs(3);
 
-/// Embeds until the node stops. Blocks: runs on a thread of its own.
-pub fn run(store: &Arc<Store>, embedder: &Arc<dyn Embedder>, shutdown: &CancellationToken) {
+/// Starts the indexers; they end with the node.
+pub fn start(
+    store: &Arc<Store>,
+    models: &Arc<Models>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) {
+    let of = || (Arc::clone(store), Arc::clone(models), shutdown.clone());
+    if models.chosen.is_some() {
+        let (store, models, stop) = of();
+        tasks.spawn_blocking(move || {
+            if let Some(model) = &models.chosen {
+                chosen::run(&store, model, &stop);
+            }
+        });
+    }
+    let (store, models, stop) = of();
+    tasks.spawn_blocking(move || run(&store, &models, &stop));
+}
+
+/// Embeds by the built-in model until the node stops. Blocks: runs on a thread of its own.
+fn run(store: &Arc<Store>, models: &Models, shutdown: &CancellationToken) {
     let mut flushed = Instant::now();
     while !shutdown.is_cancelled() {
         if flushed.elapsed() >= FLUSH_EVERY {
@@ -23,19 +52,34 @@ pub fn run(store: &Arc<Store>, embedder: &Arc<dyn Embedder>, shutdown: &Cancella
                 tracing::warn!(%error, "the text index could not be made durable");
             }
         }
-        match embed_some(store, &**embedder) {
+        let done = if models.is_on {
+            embed_some(store, models)
+        } else {
+            Ok(false)
+        };
+        match done {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "the indexer could not go on; trying again"),
         }
-        std::thread::sleep(REST);
+        rest(REST, shutdown);
     }
 }
 
+/// Waits, but no longer than the node runs.
+fn rest(time: Duration, shutdown: &CancellationToken) {
+    Handle::current().block_on(async {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = shutdown.cancelled() => {}
+        }
+    });
+}
+
 /// Embeds one batch; false if there was nothing to do.
-fn embed_some(store: &Store, embedder: &dyn Embedder) -> Result<bool, StoreError> {
-    let (memories, cursor) = store.to_embed(BATCH_ENTRIES)?;
-    if cursor == store.vector_cursor()? {
+fn embed_some(store: &Store, models: &Models) -> Result<bool, StoreError> {
+    let (memories, span) = store.due(Generation::BuiltIn, BATCH_ENTRIES)?;
+    if span.from == span.until {
         return Ok(false);
     }
     let mut vectors = Vec::with_capacity(memories.len());
@@ -43,17 +87,13 @@ fn embed_some(store: &Store, embedder: &dyn Embedder) -> Result<bool, StoreError
         let mut made = Vec::new();
         if memory.listed {
             let chunks = chunk::split(&memory.title, &memory.body);
-            let texts: Vec<&str> = chunks.iter().map(String::as_str).collect();
-            match embedder.embed(&texts) {
-                Ok(found) => {
-                    let is_known = |vector: &Vec<f32>| vector.iter().any(|part| *part != 0.0);
-                    made = found.into_iter().filter(is_known).collect();
-                }
-                Err(error) => tracing::warn!(%error, "a memory could not be embedded"),
-            }
+            let found = chunks.iter().map(|text| models.built_in.embed_one(text));
+            made = found
+                .filter(|vector| vector.iter().any(|part| *part != 0.0))
+                .collect();
         }
         vectors.push((memory.memory, made));
     }
-    store.put_vectors(&vectors, cursor)?;
+    store.put_vectors(Generation::BuiltIn, &vectors, span)?;
     Ok(true)
 }

@@ -16,8 +16,8 @@ pub use life::{Life, Said, live};
 
 use crate::config::{Config, Places};
 use crate::egress::guard::EgressGuard;
-use crate::embed::Embedder;
-use crate::embed::builtin::Builtin;
+use crate::embed::Embedder as _;
+use crate::embed::models::Models;
 use crate::http;
 use crate::identity::Identity;
 use crate::net::door::Door;
@@ -77,8 +77,8 @@ pub enum StartError {
     /// The folder of attachments cannot be used.
     #[error("cannot open the attachments: {0}")]
     Blobs(#[from] BlobError),
-    /// The embedding model does not read.
-    #[error("the built-in model does not read: {0}")]
+    /// An embedding model cannot be used.
+    #[error("{0}")]
     Model(#[from] crate::embed::EmbedError),
     /// The network cannot start.
     #[error(transparent)]
@@ -104,13 +104,16 @@ impl StartError {
             Self::Identity(error) => error.hint(),
             Self::Store(_) => "nothing was changed; restore the data folder from a backup",
             Self::Blobs(_) => "make the folder `blobs` in the data folder writable for you",
-            Self::Model(_) => "this build is damaged: install it again",
+            Self::Model(_) => {
+                "set index.key_file to a file that you can read, or index.embeddings to builtin"
+            }
             Self::Network(_) => "set network.listen, or BRAIN_NETWORK__LISTEN, to free addresses",
             Self::Listen { .. } => {
                 "set api.listen, or BRAIN_API__LISTEN, to a free loopback address"
             }
         }
     }
+
     /// Returns the exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -148,12 +151,13 @@ async fn run(
     ready: impl FnOnce(&Services),
 ) -> Result<Ended, StartError> {
     prepare_folder(&places.data)?;
-    let embedder: Arc<dyn Embedder> = Arc::new(Builtin::load()?);
-    let (store, identity) = open_store(&places.data, secret, &*embedder)?;
+    let shutdown = shutdown.child_token();
+    let models = Arc::new(Models::new(&config.index, shutdown.clone())?);
+    let (store, identity) = open_store(&places.data, secret, &models)?;
+    models.settle(&store)?;
     let blobs = Blobs::open(&places.data.join("blobs"), identity.keyring().master())?;
     let desk = Arc::new(Desk::new(blobs, &config.attachments));
     let store = Arc::new(store);
-    let shutdown = shutdown.child_token();
     let ending = Arc::new(OnceLock::new());
     let tasks = TaskTracker::new();
     let notices = Notices::new(clock::now().0);
@@ -178,13 +182,13 @@ async fn run(
     );
     sync.start(incoming);
     tasks.spawn(swarm);
-    start_indexer(&store, &embedder, &tasks, &shutdown);
+    index::start(&store, &models, &tasks, &shutdown);
     let (listening, listeners) = watch::channel(Vec::new());
     let services = Services::new(Parts {
         store: Arc::clone(&store),
         sync,
         notices,
-        embedder,
+        models,
         alias,
         home: places.data.display().to_string(),
         listeners,
@@ -215,17 +219,6 @@ async fn run(
         ending: ending.get().copied().unwrap_or(Ending::Stopped),
         api,
     })
-}
-
-/// Embeds behind the log until the node stops.
-fn start_indexer(
-    store: &Arc<Store>,
-    embedder: &Arc<dyn Embedder>,
-    tasks: &TaskTracker,
-    shutdown: &CancellationToken,
-) {
-    let (store, embedder, stop) = (Arc::clone(store), Arc::clone(embedder), shutdown.clone());
-    tasks.spawn_blocking(move || index::run(&store, &embedder, &stop));
 }
 
 /// Waits for all tasks to end, within bounds.
@@ -264,9 +257,9 @@ fn prepare_folder(data: &Path) -> Result<(), StartError> {
 fn open_store(
     data: &Path,
     secret: &Secret,
-    embedder: &dyn Embedder,
+    models: &Models,
 ) -> Result<(Store, identity::Vault), StartError> {
-    let (store, identity) = open_as(data, secret, embedder)?;
+    let (store, identity) = open_as(data, secret, models)?;
     let (store, identity) = if identity.vault.has_next() {
         // What was written since the other identity was asked for must not be lost.
         let is_empty = store.read(|state| state.memories.is_empty() && state.peers.is_empty());
@@ -279,7 +272,7 @@ fn open_store(
             identity.vault.drop_next()?;
         }
         drop(identity);
-        open_as(data, secret, embedder)?
+        open_as(data, secret, models)?
     } else {
         (store, identity)
     };
@@ -293,11 +286,7 @@ fn open_store(
     Ok((store, identity.vault))
 }
 
-fn open_as(
-    data: &Path,
-    secret: &Secret,
-    embedder: &dyn Embedder,
-) -> Result<(Store, Opened), StartError> {
+fn open_as(data: &Path, secret: &Secret, models: &Models) -> Result<(Store, Opened), StartError> {
     // An existing store is locked before anything else is touched.
     let locked = hold_store(data)?;
     let Identity { owner, host, vault } = identity::open_with(data, secret)?;
@@ -313,7 +302,7 @@ fn open_as(
         owner,
         guard: Arc::new(EgressGuard),
         text: &data.join("text"),
-        model: (embedder.name(), embedder.dimensions()),
+        model: (models.built_in.name(), models.built_in.dimensions()),
         entropy: Entropy::system(),
     };
     let store = Store::open(parts, clock::now())?;

@@ -15,6 +15,7 @@ mod imports;
 mod integrity;
 mod key;
 mod ledger;
+mod meaning;
 mod memories;
 mod metrics;
 mod peers;
@@ -32,7 +33,7 @@ pub use failure::Failure;
 pub(crate) use key::state_of;
 
 use crate::config::Config;
-use crate::embed::Embedder;
+use crate::embed::models::Models;
 use crate::identity::Vault;
 use crate::notices::Notices;
 use crate::runtime::Ending;
@@ -54,7 +55,7 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<Store>,
     pub(crate) sync: Sync,
     pub(crate) notices: Notices,
-    pub(crate) embedder: Arc<dyn Embedder>,
+    pub(crate) models: Arc<Models>,
     pub(crate) config: Config,
     pub(crate) alias: String,
     pub(crate) home: String,
@@ -76,8 +77,8 @@ pub struct Parts {
     pub sync: Sync,
     /// The feed.
     pub notices: Notices,
-    /// The embedding model.
-    pub embedder: Arc<dyn Embedder>,
+    /// The embedding models.
+    pub models: Arc<Models>,
     /// The configuration.
     pub config: Config,
     /// What peers see as this node's name.
@@ -115,7 +116,7 @@ impl Services {
             store: parts.store,
             sync: parts.sync,
             notices: parts.notices,
-            embedder: parts.embedder,
+            models: parts.models,
             config: parts.config,
             alias: parts.alias,
             home: parts.home,

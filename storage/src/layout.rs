@@ -14,6 +14,7 @@
 //! | `attached` | opaque(memory) | its attachments, if it has some | yes |
 //! | `document` | opaque(memory) | Automerge snapshot and its map to events | yes |
 //! | `vector` | slot, 8 bytes big-endian | vectors of a memory | yes, by embedding again |
+//! | `chosen vector` | slot, 8 bytes big-endian | vectors of a memory by the chosen model | yes, by embedding again |
 //! | `ledger` | number, 8 bytes big-endian | [`Entry`](crate::ledger::Entry) | no: primary |
 //! | `tree` | opaque(person or `all`) ++ level ++ index | hash of a complete subtree of the ledger | no: primary |
 //! | `line` | opaque(person) | [`Tree`](crate::ledger::Tree) over the entries to this person | no: primary |
@@ -45,6 +46,7 @@ pub(crate) const CONTENT: Keyspace = Keyspace("content");
 pub(crate) const ATTACHED: Keyspace = Keyspace("attached");
 pub(crate) const DOCUMENT: Keyspace = Keyspace("document");
 pub(crate) const VECTOR: Keyspace = Keyspace("vector");
+pub(crate) const CHOSEN: Keyspace = Keyspace("chosen vector");
 pub(crate) const LEDGER: Keyspace = Keyspace("ledger");
 pub(crate) const TREE: Keyspace = Keyspace("tree");
 pub(crate) const LINE: Keyspace = Keyspace("line");
@@ -59,9 +61,9 @@ pub(crate) const QUARANTINE: Keyspace = Keyspace("quarantine");
 pub(crate) const META: Keyspace = Keyspace("meta");
 
 /// All keyspaces, for checking the store.
-pub(crate) const ALL: [Keyspace; 24] = [
+pub(crate) const ALL: [Keyspace; 25] = [
     LOG, EVENT, FEED, CONSENT, KEY, MEMBER, SCOPE, FACTS, CONTENT, ATTACHED, DOCUMENT, VECTOR,
-    LEDGER, TREE, LINE, WITNESS, ECHO, PEER, INVITE, TRAY, LATE, FORK, QUARANTINE, META,
+    CHOSEN, LEDGER, TREE, LINE, WITNESS, ECHO, PEER, INVITE, TRAY, LATE, FORK, QUARANTINE, META,
 ];
 /// The projections that a rebuild makes anew from the log.
 pub(crate) const REBUILT: [Keyspace; 9] = [
@@ -75,6 +77,12 @@ pub(crate) mod meta {
     pub(crate) const WALL: &[u8] = b"wall clock";
     pub(crate) const VECTOR_CURSOR: &[u8] = b"vector cursor";
     pub(crate) const VECTOR_MODEL: &[u8] = b"vector model";
+    pub(crate) const CHOSEN_CURSOR: &[u8] = b"chosen vector cursor";
+    pub(crate) const CHOSEN_MODEL: &[u8] = b"chosen vector model";
+    /// The chosen model's vector of one known text.
+    pub(crate) const CHOSEN_PROBE: &[u8] = b"chosen vector probe";
+    /// Is there once the chosen generation has been complete.
+    pub(crate) const CHOSEN_COMPLETE: &[u8] = b"chosen vectors complete";
     /// The lowest epoch in which changes are still written, after a device was retired.
     pub(crate) const FLOOR: &[u8] = b"floor";
     /// Begins the rows of sidecar keys by commitment.

@@ -11,6 +11,7 @@
 //!
 //! Invariant: what [`Store::transact`] returned from is durable; what it failed on left no trace.
 
+pub mod generations;
 mod ledger;
 pub(crate) mod open;
 pub mod own;
@@ -31,7 +32,7 @@ use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Health, Kv, KvError};
 use crate::layout::{self, ordered};
 use crate::projection::text::{TextDoc, TextError, TextIndex};
-use crate::projection::vectors::VectorIndex;
+use crate::projection::vectors::VectorError;
 use crate::screen::Guard;
 use crate::slots::{Slot, SlotSet};
 use crate::tx::Tx;
@@ -42,6 +43,7 @@ use crdt::identity::{DeviceCertificate, DeviceKey, PersonKey};
 use crdt::memory::Content;
 use crdt::selector::Selector;
 use crdt::time::Timestamp;
+use generations::Generations;
 use state::State;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -66,6 +68,9 @@ pub enum StoreError {
     /// The text index failed.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// A vector cannot be kept.
+    #[error(transparent)]
+    Vector(#[from] VectorError),
     /// A newer program wrote the store.
     #[error("the store has format {0}; this program reads up to {FORMAT}", FORMAT = layout::FORMAT_VERSION)]
     Newer(u8),
@@ -114,7 +119,7 @@ pub struct Store {
     entropy: Entropy,
     state: RwLock<State>,
     text: TextIndex,
-    vectors: RwLock<VectorIndex>,
+    generations: Generations,
     selections: selections::Selections,
     writers: writers::Writers,
     /// Whether a commit failed since the rows were last read: it may turn out to be there.
@@ -215,10 +220,7 @@ impl Store {
         self.text.apply(&upserts, &deletes, cursor)?;
         // What is gone is not found by meaning either, not even until the indexer comes by.
         if !deletes.is_empty() {
-            let mut vectors = self.vectors.write().unwrap_or_else(PoisonError::into_inner);
-            for slot in deletes {
-                vectors.remove(slot);
-            }
+            self.generations.remove(&deletes);
         }
         Ok(())
     }

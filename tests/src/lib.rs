@@ -18,6 +18,7 @@
 
 pub mod binaries;
 pub mod console;
+pub mod endpoint;
 pub mod fuzz;
 pub mod measure;
 pub mod node;

@@ -44,7 +44,15 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("comrak", &["node/src/import"]),
     ("serde_saphyr", &["node/src/import"]),
     ("clap", &["cli/src", "node/src/main", "node/examples"]),
-    ("reqwest", &["cli/src", "tests"]),
+    (
+        "reqwest",
+        &[
+            "cli/src",
+            "node/src/config/index",
+            "node/src/embed/endpoint",
+            "tests",
+        ],
+    ),
 ];
 
 /// What we must not say of copies that lie elsewhere.

@@ -38,10 +38,12 @@ pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> 
                     projection.name.clone(),
                     projection.cursor.to_string(),
                     state,
+                    projection.model.clone().unwrap_or_default(),
+                    projection.note.clone().unwrap_or_default(),
                 ]
             });
             let text = table(
-                ["NAME", "CURSOR", "STATE"],
+                ["NAME", "CURSOR", "STATE", "MODEL", "NOTE"],
                 rows,
                 "There are no read models.",
             );

@@ -52,13 +52,20 @@ pub(crate) fn run(client: &Client, args: Args) -> Result<Report, CommandError> {
 }
 
 fn text(response: &SearchResponse, explain: bool) -> String {
-    if response.hits.is_empty() {
-        return "Nothing found.\n".to_owned();
-    }
     let hits = response.hits.iter().map(|hit| entry(hit, explain));
     let mut text: String = hits.collect();
+    if text.is_empty() {
+        text += "Nothing found.\n";
+    }
     text.extend(response.facets.iter().map(counted));
-    if response.vector_lag > 0 {
+    if let Some(chosen) = &response.chosen {
+        let line = match response.generation.as_str() {
+            "" => format!("(by words only; {}: {})\n", chosen.model, chosen.reason),
+            other => format!("(by {other}; {}: {})\n", chosen.model, chosen.reason),
+        };
+        text += &line;
+    }
+    if response.vector_lag > 0 && !response.hits.is_empty() {
         let line = format!(
             "(search by meaning is {} events behind)\n",
             response.vector_lag

@@ -139,6 +139,8 @@ mod tests {
                 name: "text".into(),
                 cursor: 4,
                 lag: 2,
+                model: None,
+                note: None,
             }],
             needs_you: vec!["1 request waits".into()],
             store: "ok".into(),

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use super::matrix::Matrix;
 use super::wordpiece::tokens;
-use super::{EmbedError, Embedder};
+use super::{EmbedError, Embedder, Purpose};
 
 static ASSET: &[u8] = include_bytes!("../../assets/builtin-256.bin");
 
@@ -34,6 +34,11 @@ impl Builtin {
         Ok(Self { matrix })
     }
 
+    /// Returns how many numbers a vector has.
+    pub fn dimensions(self) -> usize {
+        self.matrix.dimensions
+    }
+
     /// Embeds one text; all zeros if no word of it is known.
     pub fn embed_one(self, text: &str) -> Vec<f32> {
         let mut sum = vec![0.0; self.matrix.dimensions];
@@ -53,11 +58,7 @@ impl Embedder for Builtin {
         self.matrix.name
     }
 
-    fn dimensions(&self) -> usize {
-        self.matrix.dimensions
-    }
-
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+    fn embed(&self, texts: &[&str], _: Purpose) -> Result<Vec<Vec<f32>>, EmbedError> {
         Ok(texts.iter().map(|text| self.embed_one(text)).collect())
     }
 }

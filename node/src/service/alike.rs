@@ -11,6 +11,7 @@ use protocol::api::{PAGE_DEFAULT, PAGE_MAX};
 use std::collections::BTreeSet;
 use storage::search::duplicates::{Groups, Sketch};
 use storage::slots::Slot;
+use storage::store::generations::Generation;
 
 const RELATED_DEFAULT: usize = 10;
 /// A cosine below which two texts have nothing to do with each other.
@@ -54,7 +55,7 @@ impl Services {
         let head = self.store().read(|state| state.head);
         Ok(RelatedMemories {
             items,
-            vector_lag: head.saturating_sub(self.store().vector_cursor()?),
+            vector_lag: head.saturating_sub(self.store().vector_cursor(Generation::BuiltIn)?),
         })
     }
 

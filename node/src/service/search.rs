@@ -45,16 +45,27 @@ impl Services {
         let limit = request.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, PAGE_MAX);
         let allowed = self.allowed(request.selector.as_deref())?;
         let query = TextQuery::parse(&request.query);
-        let vector = self.embed(&request.query)?;
-        let asked = search::SearchRequest {
+        let mut asked = search::SearchRequest {
             query: &query,
-            vector: vector.as_deref(),
+            vector: None,
             allowed: allowed.as_deref(),
             mode,
             limit,
             fusion: Fusion::default(),
         };
-        let found = self.store().search(&asked).map_err(failed)?;
+        let meaning = self.meaning(&request.query, mode)?;
+        asked.vector = meaning.vector.as_deref();
+        let mut found = self.store().search(meaning.generation, &asked);
+        let (answering, lag, chosen) = if self.is_of_one_model(&meaning)? {
+            (meaning.model, meaning.lag, meaning.chosen)
+        } else {
+            // The chosen model changed in between: what was found says nothing.
+            let meaning = self.built_in_meaning(&request.query, None)?;
+            asked.vector = meaning.vector.as_deref();
+            found = self.store().search(meaning.generation, &asked);
+            (meaning.model, meaning.lag, meaning.chosen)
+        };
+        let found = found.map_err(failed)?;
         let mut hits = Vec::with_capacity(found.len());
         for hit in found {
             hits.extend(self.show(hit)?);
@@ -64,29 +75,19 @@ impl Services {
         } else {
             None
         };
-        let head = self.store().read(|state| state.head);
         Ok(SearchResponse {
             hits,
             facets,
             took_ms: started.elapsed().as_secs_f64() * 1_000.0,
-            generation: self.0.embedder.name().to_owned(),
-            vector_lag: head.saturating_sub(self.store().vector_cursor()?),
+            generation: answering,
+            vector_lag: lag,
+            chosen,
         })
     }
 
     fn facets(&self, query: &TextQuery, allowed: Option<&SlotSet>) -> Result<Facets, Failure> {
         let found = self.store().with_words(query, allowed).map_err(failed)?;
         Ok(self.store().read(|state| facets::count(state, &found)))
-    }
-
-    fn embed(&self, query: &str) -> Result<Option<Vec<f32>>, Failure> {
-        let words = query.replace(['"', '*'], " ");
-        let vectors = self.0.embedder.embed(&[words.as_str()]).map_err(|error| {
-            Failure::new(ErrorCode::Internal, "the embedding model failed")
-                .because(error.to_string())
-        })?;
-        let vector = vectors.into_iter().next();
-        Ok(vector.filter(|vector| vector.iter().any(|part| *part != 0.0)))
     }
 
     /// The slots that may be found; none if all that are indexed may.

@@ -14,13 +14,16 @@ impl Services {
         let identity = self.identity()?;
         let (memories, forgotten) = self.counts();
         let head = self.store().read(|state| state.head);
-        let vectors = self.store().vector_cursor()?;
         // The text index has taken in every commit; its cursor tells what is durable of it.
         let projection = |name: &str, cursor: u64, lag: u64| Projection {
             name: name.to_owned(),
             cursor,
             lag,
+            model: None,
+            note: None,
         };
+        let mut projections = vec![projection("memories", head, 0), projection("text", head, 0)];
+        projections.extend(self.generations(head)?);
         Ok(NodeStatus {
             person: identity.person,
             words: identity.words,
@@ -35,11 +38,7 @@ impl Services {
                 listen: self.0.sync.network().listen(),
             },
             peers: self.peer_states()?,
-            projections: vec![
-                projection("memories", head, 0),
-                projection("text", head, 0),
-                projection("vectors", vectors, head.saturating_sub(vectors)),
-            ],
+            projections,
             needs_you: [
                 Self::clock_needs_you(),
                 self.needs_you(),

@@ -33,13 +33,16 @@ pub struct SearchResponse {
     pub hits: Vec<Hit>,
     /// How long it took, in milliseconds.
     pub took_ms: f64,
-    /// The embedding model whose vectors answered.
+    /// The embedding model whose vectors answered; empty if only words did.
     pub generation: String,
     /// How many events the vectors are behind; text is never behind.
     pub vector_lag: u64,
     /// What was found by words, counted, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub facets: Option<Facets>,
+    /// The model of your choice, while it is not the one that answered.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chosen: Option<NotAnswering>,
 }
 
 /// The memories that were found by words, counted. Each list has the most frequent first.
@@ -66,6 +69,17 @@ pub struct Facet {
     pub count: usize,
     /// The selector that takes them in.
     pub selector: String,
+}
+
+/// A chosen embedding model that did not answer a search, and why not.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NotAnswering {
+    /// The model.
+    pub model: String,
+    /// How many events its vectors are behind.
+    pub lag: u64,
+    /// Why another answered.
+    pub reason: String,
 }
 
 /// One hit.

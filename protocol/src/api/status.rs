@@ -78,6 +78,12 @@ pub struct Projection {
     pub cursor: u64,
     /// How many entries it is behind.
     pub lag: u64,
+    /// The embedding model that makes it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<String>,
+    /// What else there is to say: whether it answers searches, or what keeps it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
 }
 
 /// `GET /v1/identity`.

@@ -1,5 +1,6 @@
 //! Opening: rows into memory, then the projections that lag.
 
+use super::generations::{Generation, Generations};
 use super::state::State;
 use super::state::texts::Texts;
 use super::{Parts, Store, StoreError, decode};
@@ -12,11 +13,9 @@ use crate::kv::{Batch, Durability, Keyspace, Kv, KvError, Scan};
 use crate::late::{Mine, TrayRow};
 use crate::layout::{self, meta, number_of, ordered};
 use crate::projection::text::TextIndex;
-use crate::projection::vectors::{SlotVectors, VectorIndex};
 use crate::quarantine::Quarantined;
 use crate::records::{Facts, Invite, Member, Peer};
 use crate::screen::{Guard, Screen};
-use crate::slots::Slot;
 use crdt::codec::Canonical;
 use crdt::event::{Incarnation, Signed};
 use crdt::grant::authority::Authority;
@@ -45,7 +44,7 @@ pub(super) fn open(parts: Parts<'_>, now: Timestamp) -> Result<Store, StoreError
     state.authority.enrol(owner.certificate.clone());
     let text = TextIndex::open(text, Cipher::new(master, Context::TextIndex))?;
     let store = Store {
-        vectors: RwLock::new(VectorIndex::new(model.1)),
+        generations: Generations::new(model.1),
         selections: super::selections::Selections::default(),
         writers: super::writers::Writers::default(),
         state: RwLock::new(state),
@@ -322,19 +321,7 @@ fn load_vectors(store: &Store, model: (&str, usize)) -> Result<(), StoreError> {
         batch.put(layout::META, meta::VECTOR_CURSOR, ordered(0).to_vec());
         return Ok(kv.commit(batch, Durability::Durable)?);
     }
-    let mut vectors = store
-        .vectors
-        .write()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    each_row(kv, layout::VECTOR, None, &mut |key, value| {
-        let slot = Slot(number_of(key).unwrap_or_default());
-        if let Ok(stored) = SlotVectors::decode(model.1, value)
-            && let Err(error) = vectors.put_stored(slot, &stored)
-        {
-            tracing::warn!(%error, "a stored vector was left out");
-        }
-        Ok(true)
-    })
+    store.load_vectors(Generation::BuiltIn, model.1)
 }
 
 /// Indexes what was committed after the text index was last made durable.

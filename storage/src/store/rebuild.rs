@@ -49,9 +49,7 @@ impl Store {
             self.replay(&mut state, &entries, now)?;
         }
         let head = state.head;
-        let mut vectors = self.vectors.write().unwrap_or_else(PoisonError::into_inner);
-        vectors.clear();
-        drop(vectors);
+        self.generations.clear();
         // Others may read from here on, and not write.
         let state = RwLockWriteGuard::downgrade(state);
         self.text.clear()?;
@@ -98,6 +96,7 @@ impl Store {
             }
             batch.delete_all(layout::VECTOR);
             batch.put(layout::META, meta::VECTOR_CURSOR, ordered(0).to_vec());
+            super::generations::begin_anew(&mut batch);
         }
         let format = vec![layout::FORMAT_VERSION, u8::from(whole)];
         batch.put(layout::META, meta::FORMAT, format);

@@ -1,9 +1,9 @@
 //! Related memories: the nearest in meaning to one that is there.
 
 use super::Store;
+use super::generations::Generation;
 use crate::projection::vectors::VectorError;
 use crate::slots::{Slot, SlotSet};
-use std::sync::PoisonError;
 
 impl Store {
     /// Returns the memories nearest to one, by the cosine of their best chunk with the mean of its
@@ -14,12 +14,13 @@ impl Store {
         allowed: &SlotSet,
         limit: usize,
     ) -> Result<Vec<(Slot, f32)>, VectorError> {
-        let vectors = self.vectors.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(mean) = vectors.mean(slot) else {
-            return Ok(Vec::new());
-        };
-        // One more, as the nearest is itself.
-        let mut near = vectors.search(&mean, Some(allowed), limit.saturating_add(1))?;
+        // Those of the built-in model are always kept up.
+        let near = self.generations.read(Generation::BuiltIn, |vectors| {
+            let mean = vectors.mean(slot);
+            // One more, as the nearest is itself.
+            mean.map(|mean| vectors.search(&mean, Some(allowed), limit.saturating_add(1)))
+        });
+        let mut near = near.transpose()?.unwrap_or_default();
         near.retain(|(found, _)| *found != slot);
         near.truncate(limit);
         Ok(near)

@@ -13,12 +13,13 @@
 //!
 //! Invariant: what it calls sound can be read whole, and is what was written.
 
+use super::generations::Generation;
 use super::state::is_listed;
 use super::{Store, StoreError};
 use crate::kv::{Keyspace, KvError};
 use crate::layout;
 use crate::ledger::Fault;
-use crate::projection::vectors::SlotVectors;
+use crate::projection::vectors::{SlotVectors, VectorIndex};
 use crdt::id::MemoryId;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -63,7 +64,7 @@ impl Scrub {
 
 /// Tells whether rows of a keyspace are made anew by a rebuild.
 pub fn is_projection(keyspace: Keyspace) -> bool {
-    layout::REBUILT.contains(&keyspace) || keyspace == layout::VECTOR
+    layout::REBUILT.contains(&keyspace) || [layout::VECTOR, layout::CHOSEN].contains(&keyspace)
 }
 
 impl Store {
@@ -90,13 +91,14 @@ impl Store {
         }
         let text = self.text.scrub()?;
         (found.text_files, found.bad_text) = text;
-        let dimensions = self
-            .vectors
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .dimensions();
-        if !found.damaged.contains_key(&layout::VECTOR) {
-            super::open::each_row(&*self.kv, layout::VECTOR, None, &mut |_, value| {
+        for generation in [Generation::BuiltIn, Generation::Chosen] {
+            let dimensions = self.generations.read(generation, VectorIndex::dimensions);
+            let rows = generation.rows();
+            // A chosen model that has not spoken yet has no rows.
+            if found.damaged.contains_key(&rows) || dimensions == 0 {
+                continue;
+            }
+            super::open::each_row(&*self.kv, rows, None, &mut |_, value| {
                 found.bad_vectors += u64::from(SlotVectors::decode(dimensions, value).is_err());
                 Ok(true)
             })?;

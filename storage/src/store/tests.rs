@@ -4,6 +4,7 @@ mod attached;
 mod cuts;
 mod entropy;
 mod flips;
+mod generations;
 mod integrity;
 mod ledger;
 mod outside;
@@ -20,6 +21,7 @@ use crate::kv::sealed::Sealed;
 use crate::projection::text::TextQuery;
 use crate::search::fusion::Fusion;
 use crate::search::{SearchMode, SearchRequest};
+use crate::store::generations::Generation;
 use crate::store::query::Frontier;
 use crate::tx::{EditOutcome, MemoryEdit, WriteError};
 use crdt::grant::{Access, Terms};
@@ -131,7 +133,7 @@ impl Bench {
             limit: 10,
             fusion: Fusion::default(),
         };
-        let hits = self.store().search(&request).unwrap();
+        let hits = self.store().search(Generation::BuiltIn, &request).unwrap();
         self.store().read(|state| {
             let memories = hits.iter().map(|hit| state.slots[&hit.slot.0]);
             memories.collect()

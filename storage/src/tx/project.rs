@@ -357,6 +357,7 @@ impl Tx<'_> {
                 self.delete(layout::CONTENT, key.clone());
                 self.delete(layout::DOCUMENT, key);
                 self.delete(layout::VECTOR, ordered(facts.slot).to_vec());
+                self.delete(layout::CHOSEN, ordered(facts.slot).to_vec());
                 let mut facts = *facts;
                 facts.screening = self.screen(&facts, None)?;
                 self.put_facts(facts, None);

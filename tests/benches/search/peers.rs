@@ -1,11 +1,11 @@
-//! The peers that keep vectors: Chroma and LanceDB, where a Python that has them is named.
+//! The peers that keep vectors: Chroma and `LanceDB`, where a Python that has them is named.
 //!
 //! They get the vectors of our built-in model ready-made, one a note (a long note has more with us),
 //! and the same kind of queries with theirs. What each is asked stands in `peers.py`.
 
 use crate::texts::Notes;
 use node::embed::builtin::Builtin;
-use node::embed::{Embedder as _, chunk};
+use node::embed::{Embedder as _, Purpose, chunk};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
@@ -16,10 +16,6 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/search/peers.
 const KINDS: usize = 5;
 
 /// Measures each peer, and returns what its script prints; none where `PEERS_PYTHON` names nothing.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark is configured by its environment"
-)]
 pub(crate) fn measure(notes: &Notes, queries: usize) -> Option<Vec<(&'static str, String)>> {
     let python = std::env::var_os("PEERS_PYTHON")?;
     let folder = tempfile::tempdir().expect("the temporary folder takes a folder");
@@ -53,7 +49,9 @@ fn write_vectors(path: &Path, texts: impl Iterator<Item = String>) {
     for text in texts {
         let pieces = chunk::split("", &text);
         let piece = pieces.first().map_or("", String::as_str);
-        let vectors = model.embed(&[piece]).expect("it is built in");
+        let vectors = model
+            .embed(&[piece], Purpose::Text)
+            .expect("it is built in");
         for number in vectors.into_iter().flatten() {
             file.write_all(&number.to_le_bytes())
                 .expect("the file takes it");

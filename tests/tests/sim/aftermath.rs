@@ -12,6 +12,7 @@ use crdt::time::Hybrid;
 use storage::projection::text::TextQuery;
 use storage::search::fusion::Fusion;
 use storage::search::{SearchMode, SearchRequest};
+use storage::store::generations::{Generation, Span};
 use storage::tx::AppendError;
 use storage::tx::{GivenBack, ShareError, WriteError};
 
@@ -32,7 +33,7 @@ fn is_indexed(node: &Node, words: &str, vector: Option<&[f32]>) -> bool {
     };
     !node
         .store()
-        .search(&request)
+        .search(Generation::BuiltIn, &request)
         .expect("it searches")
         .is_empty()
 }
@@ -82,10 +83,15 @@ fn assert_gone(node: &Node, memory: MemoryId, words: &str) {
 /// Gives a memory a vector, as the indexer does.
 fn embed(node: &Node, memory: MemoryId) {
     let vector = vec![vec![1.0, 0.0, 0.0, 0.0]];
-    let head = node.store().read(|state| state.head);
-    node.store()
-        .put_vectors(&[(memory, vector)], head)
-        .expect("vectors are stored");
+    let until = node.store().read(|state| state.head);
+    let from = node.store().vector_cursor(Generation::BuiltIn);
+    let from = from.expect("the cursor reads");
+    let put = node.store().put_vectors(
+        Generation::BuiltIn,
+        &[(memory, vector)],
+        Span { from, until },
+    );
+    assert!(put.expect("vectors are stored"));
 }
 
 #[test]

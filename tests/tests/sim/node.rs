@@ -27,7 +27,7 @@ use storage::store::{Owner, Parts, Store, StoreError};
 use storage::tx::{EditOutcome, MemoryEdit, ReleaseError, ShareError, Tx, WriteError};
 
 /// The keyspaces of a store.
-const KEYSPACES: [&str; 23] = [
+const KEYSPACES: [&str; 24] = [
     "log",
     "event",
     "feed",
@@ -39,6 +39,7 @@ const KEYSPACES: [&str; 23] = [
     "content",
     "document",
     "vector",
+    "chosen vector",
     "ledger",
     "tree",
     "line",
@@ -326,8 +327,10 @@ impl Node {
         self.store().content(memory).expect("content reads")
     }
     pub(crate) fn facts(&self, memory: MemoryId) -> Option<Facts> {
-        self.store()
-            .read(|state| state.memories.get(&memory).cloned())
+        let facts = self
+            .store()
+            .read(|state| state.memories.get(&memory).cloned());
+        facts.map(Arc::unwrap_or_clone)
     }
 
     pub(crate) fn transact<T>(

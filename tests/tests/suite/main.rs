@@ -14,6 +14,7 @@
 //! integrity  a frozen author and a quarantined memory are named by status; both are got over
 //! keys     passphrases, key files and credentials open a node, and survive kill -9
 //! locked   a locked node answers nothing and has nothing in its memory
+//! embeddings  a chosen endpoint takes over, is away, is wrong, and is told nothing it may not know
 //! attachments  files in pieces: crashes, revocations, purges, strangers
 //! verbs    every verb of every surface that changes a memory reaches the other node
 //! ```
@@ -27,6 +28,7 @@ mod bijection;
 mod couple;
 mod crash;
 mod damaged;
+mod embeddings;
 mod first_sync;
 mod flood;
 mod http;

@@ -59,7 +59,7 @@ fn a_vector_has_length_one_or_is_all_zeros() {
 fn related_texts_score_above_unrelated_ones() {
     let model = Builtin::load().unwrap();
     let check = |text: &str, near: &str, far: &str| {
-        let texts = model.embed(&[text, near, far]).unwrap();
+        let texts = model.embed(&[text, near, far], Purpose::Text).unwrap();
         let (close, apart) = (cosine(&texts[0], &texts[1]), cosine(&texts[0], &texts[2]));
         assert!(
             close > apart + 0.2,

@@ -94,8 +94,11 @@ fn keep(bench: &Bench, docs: &[(u64, &Doc)]) -> BTreeMap<u64, u64> {
         .iter()
         .map(|(number, memory)| (*memory, vec![vector(*number)]))
         .collect();
-    let head = bench.store().read(|state| state.head);
-    bench.store().put_vectors(&vectors, head).unwrap();
+    let (_, span) = bench.store().due(Generation::BuiltIn, u64::MAX).unwrap();
+    let put = bench
+        .store()
+        .put_vectors(Generation::BuiltIn, &vectors, span);
+    assert!(put.unwrap());
     let slot = |memory: &MemoryId| bench.store().read(|state| state.memories[memory].slot);
     kept.iter()
         .map(|(number, memory)| (slot(memory), *number))
@@ -113,7 +116,7 @@ fn ask(bench: &Bench, query: &str, allowed: Option<&SlotSet>, mode: SearchMode) 
         limit: 25,
         fusion: Fusion::default(),
     };
-    bench.store().search(&request).unwrap()
+    bench.store().search(Generation::BuiltIn, &request).unwrap()
 }
 
 /// What a search says: which, in which order, how much, why, and in which words.

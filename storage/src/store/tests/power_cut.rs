@@ -158,7 +158,11 @@ impl Scene {
             limit: 10,
             fusion: Fusion::default(),
         };
-        assert_eq!(store.search(&request).unwrap().len(), left, "cut {cut}");
+        assert_eq!(
+            store.search(Generation::BuiltIn, &request).unwrap().len(),
+            left,
+            "cut {cut}"
+        );
     }
 }
 

@@ -139,14 +139,15 @@ fn those_who_come_together_share_a_commit_and_all_are_there() {
     assert_eq!(scene.watched.commits.load(Ordering::SeqCst), 1);
     assert_eq!(scene.memories(), 1 + OTHERS);
     let query = TextQuery::parse("harbour");
-    let found = scene.store.search(&SearchRequest {
+    let request = SearchRequest {
         query: &query,
         vector: None,
         allowed: None,
         mode: SearchMode::Text,
         limit: 10,
         fusion: Fusion::default(),
-    });
+    };
+    let found = scene.store.search(Generation::BuiltIn, &request);
     assert_eq!(found.unwrap().len(), OTHERS);
 }
 

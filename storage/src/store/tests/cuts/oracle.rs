@@ -197,7 +197,7 @@ fn find(
         fusion: Fusion::default(),
     };
     let hits = store
-        .search(&request)
+        .search(Generation::BuiltIn, &request)
         .map_err(|error| format!("search: {error}"))?;
     store.read(|state| {
         let told = hits.iter().map(|hit| {
@@ -212,8 +212,8 @@ fn find(
 /// Makes the vectors that are missing, as the indexer of a node does.
 pub(super) fn embed(store: &Store) -> Result<(), StoreError> {
     loop {
-        let (memories, cursor) = store.to_embed(64)?;
-        if cursor == store.vector_cursor()? {
+        let (memories, span) = store.due(Generation::BuiltIn, 64)?;
+        if span.from == span.until {
             return Ok(());
         }
         let vectors: Vec<_> = memories
@@ -230,7 +230,7 @@ pub(super) fn embed(store: &Store) -> Result<(), StoreError> {
                 )
             })
             .collect();
-        store.put_vectors(&vectors, cursor)?;
+        store.put_vectors(Generation::BuiltIn, &vectors, span)?;
     }
 }
 
