@@ -291,7 +291,11 @@ fn an_endpoint_that_is_away_leaves_words_and_the_built_in_model() {
     assert_eq!(found(&search(&node, "Brot")).first(), Some(&brot.as_str()));
     endpoint.set(Fault::None);
     wait_until_chosen(&node);
-    assert_eq!(found(&search(&node, "bread")).first(), Some(&brot.as_str()));
+    // Queries rest apart from texts, so the first ones may still be answered by the built-in model.
+    eventually("its meaning is found", || {
+        let answer = search(&node, "bread");
+        (found(&answer).first() == Some(&brot.as_str())).then_some(())
+    });
     let warned = node
         .log()
         .matches("the chosen embedding model does not answer")
