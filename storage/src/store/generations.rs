@@ -258,7 +258,7 @@ impl Store {
     ) -> Result<(Vec<ToEmbed>, Span), StoreError> {
         let from = self.vector_cursor(generation)?;
         let head = self.read(|state| state.head);
-        let until = head.min(from + entries_max);
+        let until = head.min(from.saturating_add(entries_max));
         let mut memories = BTreeSet::new();
         for number in from + 1..=until {
             memories.extend(self.event_at(number)?.and_then(|event| event.memory()));
@@ -370,7 +370,7 @@ fn usable(dimensions: usize, chunks: &[Vec<f32>]) -> Option<SlotVectors> {
 /// Takes everything of the chosen generation out but its name.
 pub(super) fn begin_anew(batch: &mut Batch) {
     batch.delete_all(layout::CHOSEN);
-    batch.put(layout::META, meta::CHOSEN_CURSOR, ordered(0).to_vec());
+    batch.delete(layout::META, meta::CHOSEN_CURSOR);
     batch.delete(layout::META, meta::CHOSEN_COMPLETE);
 }
 
