@@ -86,6 +86,14 @@ impl<'a> Check<'a> {
         }
         Ok(true)
     }
+    /// Takes in the rows after those that were.
+    fn take_rows(&mut self) -> Result<(), StoreError> {
+        let size = self.all.tree.size();
+        let after = (size > 0).then(|| ordered(size).to_vec());
+        each_row(&*self.store.kv, layout::LEDGER, after, &mut |key, value| {
+            self.take(number_of(key).unwrap_or_default(), value)
+        })
+    }
     fn take_head(&mut self) -> Result<(), StoreError> {
         let head = self.store.kv.get(layout::META, meta::LEDGER_TREE)?;
         let head = head.and_then(|bytes| decode::<SignedTree>(layout::META.0, &bytes).ok());
@@ -213,11 +221,13 @@ impl Store {
     /// Checks every ledger entry against the signed head and against what peers witnessed.
     pub fn verify_ledger(&self) -> Result<Verdict, StoreError> {
         let mut check = Check::new(self);
-        each_row(&*self.kv, layout::LEDGER, None, &mut |key, value| {
-            check.take(number_of(key).unwrap_or_default(), value)
+        check.take_rows()?;
+        // What was disclosed meanwhile, and the head, as of one moment: nobody writes while it is read.
+        self.read(|_| {
+            check.take_rows()?;
+            check.take_head()?;
+            check.take_lines()
         })?;
-        check.take_head()?;
-        check.take_lines()?;
         Ok(Verdict {
             entries: check.all.tree.size(),
             root: check.all.tree.root(),

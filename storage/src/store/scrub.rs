@@ -125,7 +125,18 @@ impl Store {
             listed.map(|facts| facts.id).collect()
         });
         for memory in listed {
-            if found_or(self.content(memory))?.flatten().is_none() {
+            if found_or(self.content(memory))?.flatten().is_some() {
+                continue;
+            }
+            // Nobody writes while it is looked at again: it may have been purged meanwhile.
+            let is_missing = self.read(|state| {
+                let facts = state.memories.get(&memory);
+                let is_listed = facts.is_some_and(|facts| is_listed(facts));
+                Ok::<_, StoreError>(
+                    is_listed && found_or(self.content(memory))?.flatten().is_none(),
+                )
+            })?;
+            if is_missing {
                 found.without_text.push(memory);
             }
         }

@@ -105,3 +105,26 @@ fn a_head_signed_by_another_device_is_noticed() {
     bench.tamper(|batch| batch.put(layout::META, meta::LEDGER_TREE, forged));
     assert!(bench.fault().is_some());
 }
+
+#[test]
+fn a_ledger_that_grows_while_it_is_verified_is_whole() {
+    let (bench, other) = (Bench::new(1), Bench::new(2));
+    bench.pair(&other);
+    other.pair(&bench);
+    let grant = bench.share(&other);
+    std::thread::scope(|scope| {
+        let discloser = scope.spawn(|| {
+            for _ in 0..200 {
+                let memory = bench.keep(|content| {
+                    content.tags.insert("t".to_owned());
+                });
+                bench.disclose(&other, grant, memory);
+            }
+        });
+        while !discloser.is_finished() {
+            assert_eq!(bench.store().verify_ledger().unwrap().fault, None);
+        }
+    });
+    let verdict = bench.store().verify_ledger().unwrap();
+    assert_eq!((verdict.entries, verdict.fault), (200, None));
+}
