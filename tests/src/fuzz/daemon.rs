@@ -1,31 +1,20 @@
 //! What the daemon reads: files to import, policies, texts to screen and to search.
 
 use super::memory::full;
-use super::{Budget, DECODING, Subject, Target, slow};
+use super::{Subject, Target, slow};
 use crdt::selector::Facts;
 use crdt::time::Timestamp;
 use node::egress::guard::EgressGuard;
 use node::egress::policy::{DEFAULT, Policy};
 use node::embed::chunk;
 use node::import::{Limits, LinkIndex, RawFile, parse};
-use std::time::Duration;
 use storage::projection::text::TextQuery;
 use storage::screen::Guard as _;
 use storage::search::snippet::snippet;
 
-/// What one file may cost that the owner has the node read. It is no message of a peer, and 90 kB that
-/// are all beginnings of tables take 50 ms in a dev build, in step with their size.
-const READING: Budget = Budget {
-    time: Duration::from_millis(200),
-    ..DECODING
-};
-
 /// The targets.
 pub(super) const TARGETS: [Target; 5] = [
-    Target {
-        budget: READING,
-        ..slow("imported file", 200_000, imported)
-    },
+    slow("imported file", 200_000, imported),
     slow("policy", 200_000, policy),
     slow("text to screen", 200_000, screened),
     slow("text to embed", 200_000, embedded),
