@@ -120,6 +120,12 @@ impl Import {
         })
     }
 
+    /// Walks without reading, and returns how many files would be read.
+    pub fn files(self) -> u64 {
+        let steps = self.walk.filter(|step| matches!(step, Step::File(_)));
+        steps.fold(0, |count, _| count + 1)
+    }
+
     fn read(&self, candidate: &Candidate) -> Found {
         let result = self
             .root

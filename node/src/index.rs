@@ -44,11 +44,13 @@ pub fn start(
 
 /// Embeds by the built-in model until the node stops. Blocks: runs on a thread of its own.
 fn run(store: &Arc<Store>, models: &Models, shutdown: &CancellationToken) {
-    let mut flushed = Instant::now();
+    let (mut flushed, mut head) = (Instant::now(), 0);
     while !shutdown.is_cancelled() {
         if flushed.elapsed() >= FLUSH_EVERY {
             flushed = Instant::now();
-            if let Err(error) = store.flush() {
+            let before = std::mem::replace(&mut head, store.read(|state| state.head));
+            let is_quiet = before == head;
+            if let Err(error) = keep_text(store, is_quiet, shutdown) {
                 tracing::warn!(%error, "the text index could not be made durable");
             }
         }
@@ -64,6 +66,19 @@ fn run(store: &Arc<Store>, models: &Models, shutdown: &CancellationToken) {
         }
         rest(REST, shutdown);
     }
+}
+
+/// Makes the text index durable, and merges its parts while nobody writes.
+fn keep_text(
+    store: &Store,
+    is_quiet: bool,
+    shutdown: &CancellationToken,
+) -> Result<(), StoreError> {
+    store.flush()?;
+    if is_quiet && store.condense(&|| shutdown.is_cancelled())? {
+        tracing::debug!("parts of the text index were merged");
+    }
+    Ok(())
 }
 
 /// Waits, but no longer than the node runs.

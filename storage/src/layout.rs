@@ -10,7 +10,7 @@
 //! | `member` | opaque(grant) ++ opaque(memory) | [`Member`](crate::records::Member) | no: primary |
 //! | `scope` | opaque(grant) ++ epoch | scope key | no: primary |
 //! | `facts` | opaque(memory) | [`Facts`](crate::records::Facts) | yes |
-//! | `content` | opaque(memory) | content as it stands | yes |
+//! | `content` | opaque(memory) | content as it was edited last, nothing once purged; see [`crate::content`] | yes |
 //! | `attached` | opaque(memory) | its attachments, if it has some | yes |
 //! | `document` | opaque(memory) | Automerge snapshot and its map to events | yes |
 //! | `vector` | slot, 8 bytes big-endian | vectors of a memory | yes, by embedding again |

@@ -11,6 +11,7 @@
 pub mod attached;
 pub mod blob;
 pub mod cipher;
+mod content;
 pub mod entropy;
 mod fork;
 pub mod keyring;

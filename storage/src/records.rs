@@ -69,6 +69,11 @@ pub struct Written {
 }
 
 impl Facts {
+    /// Tells whether nothing counts of the memory but its root.
+    pub(crate) fn is_unedited(&self) -> bool {
+        let root = EventId(self.id.0);
+        !self.purged && self.heads == [root]
+    }
     /// Returns the facts without anything of the content: what a replay without keys gives.
     #[must_use]
     pub(crate) fn emptied(mut self) -> Self {

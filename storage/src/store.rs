@@ -27,9 +27,10 @@ mod witness;
 mod writers;
 
 use crate::cipher::MasterKey;
+use crate::content;
 use crate::entropy::Entropy;
 use crate::kv::sealed::OpaqueKey;
-use crate::kv::{Batch, Durability, Health, Kv, KvError};
+use crate::kv::{Batch, Durability, Health, Keyspace, Kv, KvError};
 use crate::layout::{self, ordered};
 use crate::projection::text::{TextDoc, TextError, TextIndex};
 use crate::projection::vectors::VectorError;
@@ -227,11 +228,15 @@ impl Store {
 
     /// Returns the content of a memory as it stands; none if it is unknown or purged.
     pub fn content(&self, memory: MemoryId) -> Result<Option<Content>, StoreError> {
-        let key = self.opaque.opaque(memory.as_bytes());
-        let Some(bytes) = self.kv.get(layout::CONTENT, &key)? else {
-            return Ok(None);
-        };
-        decode(layout::CONTENT.0, &bytes).map(Some)
+        // The state knows where an unedited one is. It is not waited for: the caller may hold it.
+        let place = self.state.try_read().ok().and_then(|state| {
+            let facts = state.memories.get(&memory)?;
+            facts.is_unedited().then_some(facts.slot)
+        });
+        match place {
+            Some(number) => content::of_root(self, memory, number),
+            None => content::content(self, memory),
+        }
     }
 
     /// Returns an event of the log.
@@ -269,10 +274,24 @@ impl Store {
     pub fn flush(&self) -> Result<(), StoreError> {
         Ok(self.text.flush()?)
     }
+    /// Makes searches faster while nobody writes; returns whether there was anything to do. It is
+    /// given up once `is_enough` says so.
+    pub fn condense(&self, is_enough: &dyn Fn() -> bool) -> Result<bool, StoreError> {
+        Ok(self.text.condense(is_enough)?)
+    }
     /// Flushes and closes everything.
     pub fn close(&self) -> Result<(), StoreError> {
         self.text.flush()?;
         Ok(self.kv.close()?)
+    }
+}
+
+impl content::Rows for Store {
+    fn row(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.kv.get(keyspace, key)
+    }
+    fn names(&self) -> &OpaqueKey {
+        &self.opaque
     }
 }
 

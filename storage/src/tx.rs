@@ -47,6 +47,7 @@ pub use share::ShareError;
 pub use take::Taken;
 pub use tray::{Merged, TrayError};
 
+use crate::content;
 use crate::entropy::Entropy;
 use crate::fork::Forked;
 use crate::kv::sealed::OpaqueKey;
@@ -252,6 +253,13 @@ impl<'a> Tx<'a> {
             None => self.kv.get(keyspace, key),
         }
     }
+    /// Returns the content of a memory, with what this transaction staged.
+    pub(crate) fn content(&self, memory: MemoryId) -> Result<Option<Content>, StoreError> {
+        match self.touched.get(&memory) {
+            Some(Some(content)) => Ok(Some(content.clone())),
+            _ => content::content(self, memory),
+        }
+    }
     /// Reads a row where the caller cannot return a failure; the failure is noted.
     fn get_or_note(&self, keyspace: Keyspace, key: &[u8]) -> Option<Vec<u8>> {
         self.get(keyspace, key).unwrap_or_else(|error| {
@@ -426,6 +434,15 @@ impl Saved {
                 None => state.sources.remove(&source),
             }
         }
+    }
+}
+
+impl content::Rows for Tx<'_> {
+    fn row(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
+        self.get(keyspace, key)
+    }
+    fn names(&self) -> &OpaqueKey {
+        self.opaque
     }
 }
 

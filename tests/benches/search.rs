@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo build --release --workspace --bins
-//! BRAIN_TEST_BIN_DIR=$PWD/target/release cargo bench --workspace --profile dev --bench search
+//! BRAIN_TEST_BIN_DIR=$PWD/target/release cargo bench --workspace --bench search
 //! ```
 //!
 //! `NOTES=5000` gives a quick look, `NOTES=1000000` takes hours. The notes are made of what people wrote: the documents and doc

@@ -26,12 +26,12 @@ pub(super) trait Vocabulary {
 pub(super) fn tokens(text: &str, vocabulary: &impl Vocabulary, mut found: impl FnMut(usize)) {
     let mut pieces = Vec::new();
     let mut piece = String::new();
-    for word in words(text) {
-        if split(&word, vocabulary, &mut piece, &mut pieces) {
+    words(text, |word| {
+        if split(word, vocabulary, &mut piece, &mut pieces) {
             pieces.iter().copied().for_each(&mut found);
         }
         pieces.clear();
-    }
+    });
 }
 
 /// Splits one word greedily; returns false if a part of it is unknown.
@@ -67,30 +67,51 @@ fn split(
     true
 }
 
-/// Normalises a text and splits it at spaces and around punctuation.
-fn words(text: &str) -> Vec<String> {
-    let lower = text
-        .chars()
-        .filter(|c| !is_dropped(*c))
-        .nfd()
-        .filter(|c| !is_accent(*c));
-    let mut all = Vec::new();
+/// Normalises a text, splits it at spaces and around punctuation, and calls `found` with each word.
+fn words(text: &str, mut found: impl FnMut(&str)) {
     let mut word = String::new();
-    for c in lower.flat_map(char::to_lowercase) {
-        let alone = is_punctuation(c) || is_chinese(c);
-        if (alone || c.is_whitespace()) && !word.is_empty() {
-            all.push(std::mem::take(&mut word));
+    // No accent reaches over one of these.
+    for part in text.split([' ', '\t', '\n', '\r']) {
+        if part.is_ascii() {
+            let kept = part.chars().filter(|c| !c.is_ascii_control());
+            let lower = kept.map(|c| c.to_ascii_lowercase());
+            part_words(lower, |c| c.is_ascii_punctuation(), &mut word, &mut found);
+        } else {
+            let plain = part.chars().filter(|c| !is_dropped(*c)).nfd();
+            let lower = plain
+                .filter(|c| !is_accent(*c))
+                .flat_map(char::to_lowercase);
+            let is_alone = |c| is_punctuation(c) || is_chinese(c);
+            part_words(lower, is_alone, &mut word, &mut found);
         }
-        if alone {
-            all.push(c.to_string());
-        } else if !c.is_whitespace() {
+    }
+}
+
+/// Splits what stands between two spaces; `word` is empty before and after.
+fn part_words(
+    letters: impl Iterator<Item = char>,
+    is_alone: impl Fn(char) -> bool,
+    word: &mut String,
+    found: &mut impl FnMut(&str),
+) {
+    let mut end = |word: &mut String| {
+        if !word.is_empty() {
+            found(word);
+            word.clear();
+        }
+    };
+    for c in letters {
+        if is_alone(c) {
+            end(word);
+            word.push(c);
+            end(word);
+        } else if c.is_whitespace() {
+            end(word);
+        } else {
             word.push(c);
         }
     }
-    if !word.is_empty() {
-        all.push(word);
-    }
-    all
+    end(word);
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! It is not a search: a link that names nothing in the import resolves to nothing.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -21,27 +21,46 @@ const PREFIX: &str = "file:";
 /// The names of all notes of an import.
 #[derive(Debug, Default)]
 pub struct LinkIndex {
-    /// Folded path to the sources that have it.
-    paths: BTreeMap<String, BTreeSet<String>>,
-    /// Folded file name, with and without extension.
-    names: BTreeMap<String, BTreeSet<String>>,
-    /// Folded title or alias.
-    titles: BTreeMap<String, BTreeSet<String>>,
+    sources: Vec<Box<str>>,
+    /// Folded paths.
+    paths: Names,
+    /// Folded file names, with and without extension.
+    names: Names,
+    /// Folded titles and aliases.
+    titles: Names,
+}
+
+/// Names, each with the place of a source that has it.
+#[derive(Debug, Default)]
+struct Names(BTreeSet<(Box<str>, usize)>);
+
+impl Names {
+    fn add(&mut self, name: String, place: usize) {
+        self.0.insert((name.into(), place));
+    }
+
+    /// Returns the places of the sources with this name.
+    fn get(&self, name: &str) -> impl Iterator<Item = usize> {
+        let first: Box<str> = name.into();
+        let all = (first.clone(), 0)..=(first, usize::MAX);
+        self.0.range(all).map(|(_, place)| *place)
+    }
 }
 
 impl LinkIndex {
     /// Adds the names of a note.
     pub fn insert(&mut self, note: &ImportedNote) {
-        let source = &note.source;
-        let path = folded(source.strip_prefix(PREFIX).unwrap_or(source));
+        let place = self.sources.len();
+        self.sources.push(note.source.as_str().into());
+        let path = folded(note.source.strip_prefix(PREFIX).unwrap_or(&note.source));
         let name = file_name(&path).to_owned();
         if let Some(stem) = stem(&name) {
-            add(&mut self.names, stem.to_owned(), source);
+            self.names.add(stem.to_owned(), place);
         }
-        add(&mut self.names, name, source);
-        add(&mut self.paths, path, source);
+        self.names.add(name, place);
+        self.paths.add(path, place);
         for title in std::iter::once(&note.title).chain(&note.aliases) {
-            add(&mut self.titles, folded(title), source);
+            self.titles.add(folded(title), place);
         }
     }
 
@@ -60,28 +79,31 @@ impl LinkIndex {
         self.by_path(first, &target, from)
             .or_else(|| self.by_path(second, &target, from))
             .or_else(|| self.by_name(&target, from))
-            .or_else(|| best(self.titles.get(&target)?, from))
+            .or_else(|| self.closest(self.titles.get(&target), from))
     }
 
     fn by_path(&self, folder: &str, target: &str, from: &str) -> Option<&str> {
         let path = joined(folder, target)?;
-        let found = self.paths.get(&path).or_else(|| {
-            EXTENSIONS
-                .iter()
-                .find_map(|extension| self.paths.get(&format!("{path}.{extension}")))
-        });
-        best(found?, from)
+        let exact = self.closest(self.paths.get(&path), from);
+        exact.or_else(|| {
+            EXTENSIONS.iter().find_map(|extension| {
+                self.closest(self.paths.get(&format!("{path}.{extension}")), from)
+            })
+        })
     }
 
     /// Finds a file name anywhere; leading folders in the target must match the path's end.
     fn by_name(&self, target: &str, from: &str) -> Option<&str> {
         let target = target.trim_matches('/');
-        let sources = self.names.get(file_name(target))?;
+        let places = self.names.get(file_name(target));
         let folder = folder_of(target);
         if folder.is_empty() {
-            return best(sources, from);
+            return self.closest(places, from);
         }
-        let fits = |source: &&String| {
+        let fits = |place: &usize| {
+            let Some(source) = self.sources.get(*place) else {
+                return false;
+            };
             let path = folded(source.strip_prefix(PREFIX).unwrap_or(source));
             let own = folder_of(&path);
             own == folder
@@ -89,26 +111,18 @@ impl LinkIndex {
                     .strip_suffix(folder)
                     .is_some_and(|rest| rest.ends_with('/'))
         };
-        closest(sources.iter().filter(fits), from)
+        self.closest(places.filter(fits), from)
     }
-}
 
-fn add(map: &mut BTreeMap<String, BTreeSet<String>>, key: String, source: &str) {
-    map.entry(key).or_default().insert(source.to_owned());
-}
-
-fn best<'i>(sources: &'i BTreeSet<String>, from: &str) -> Option<&'i str> {
-    closest(sources.iter(), from)
-}
-
-fn closest<'i>(sources: impl Iterator<Item = &'i String>, from: &str) -> Option<&'i str> {
-    sources
-        .min_by_key(|source| {
+    fn closest(&self, places: impl Iterator<Item = usize>, from: &str) -> Option<&str> {
+        let sources = places.filter_map(|place| self.sources.get(place));
+        let sources = sources.map(AsRef::as_ref);
+        sources.min_by_key(|source: &&str| {
             let same_folder = folder_of(source) == folder_of(from);
             let depth = source.matches('/').count();
             (Reverse(same_folder), depth, source.len(), *source)
         })
-        .map(String::as_str)
+    }
 }
 
 /// Joins a folder and a relative path; none if it leads out of the root.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use storage::projection::text::{MatchKind, TextQuery};
 use storage::search::fusion::Fusion;
-use storage::search::snippet::{Snippet, snippet};
+use storage::search::snippet::{Snippet, Snippets};
 use storage::search::{self, SearchError, SearchMode};
 use storage::slots::{Slot, SlotSet};
 use storage::store::state::State;
@@ -67,8 +67,9 @@ impl Services {
         };
         let found = found.map_err(failed)?;
         let mut hits = Vec::with_capacity(found.len());
+        let mut snippets = Snippets::default();
         for hit in found {
-            hits.extend(self.show(hit)?);
+            hits.extend(self.show(hit, &mut snippets)?);
         }
         let facets = if request.facets {
             Some(self.facets(&query, allowed.as_deref())?)
@@ -113,7 +114,7 @@ impl Services {
         Ok(Some(Arc::new(slots)))
     }
 
-    fn show(&self, hit: search::Hit) -> Result<Option<Hit>, Failure> {
+    fn show(&self, hit: search::Hit, snippets: &mut Snippets) -> Result<Option<Hit>, Failure> {
         let found = self.store().read(|state| {
             let facts = state
                 .slots
@@ -130,7 +131,7 @@ impl Services {
         let Some(content) = self.store().content(id)? else {
             return Ok(None);
         };
-        let part = snippet(&content.body, &hit.why.terms, SNIPPET_CHARS);
+        let part = snippets.of(&content.body, &hit.why.terms, SNIPPET_CHARS);
         let matched_by = match hit.why.match_kind {
             Some(MatchKind::Phrase) => "phrase",
             Some(MatchKind::Exact) => "exact",

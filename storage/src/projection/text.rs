@@ -27,6 +27,7 @@ use crate::slots::{Slot, SlotSet};
 mod analysis;
 mod cache;
 mod columns;
+mod condense;
 mod directory;
 mod folder;
 mod gather;
@@ -170,7 +171,7 @@ impl TextIndex {
     /// Returns the log position up to which every change is durable in the index.
     pub fn cursor(&self) -> u64 {
         let applied = self.applied.load(Ordering::Acquire);
-        if self.kept.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire) {
+        if self.is_kept() {
             applied
         } else {
             self.saved.load(Ordering::Acquire)
@@ -231,7 +232,7 @@ impl TextIndex {
         let changes = self.changes.load(Ordering::Acquire);
         let applied = self.applied.load(Ordering::Acquire);
         let behind = applied.saturating_sub(self.saved.load(Ordering::Acquire));
-        if self.kept.load(Ordering::Acquire) == changes && behind < UNSAVED_MAX {
+        if self.is_kept() && behind < UNSAVED_MAX {
             return Ok(());
         }
         let cursor = self.commit(true)?;
@@ -239,6 +240,11 @@ impl TextIndex {
         self.saved.store(cursor, Ordering::Release);
         self.kept.store(changes, Ordering::Release);
         Ok(())
+    }
+
+    /// Tells whether every change is durable.
+    fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire)
     }
 
     /// Makes all applied changes visible, without waiting for the disk, and returns up to where;

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::projection::text::language::{Languages, Stems};
 use crate::projection::text::{QUERY_TERMS_MAX, Word, words};
@@ -32,13 +33,38 @@ pub struct Snippet {
     pub cut_after: bool,
 }
 
+/// The terms of a search, read once for all its hits: a word has its forms in fifteen languages.
+#[derive(Debug, Default)]
+pub struct Snippets {
+    terms: HashMap<String, Option<Rc<Term>>>,
+}
+
+impl Snippets {
+    /// Returns the snippet of a text; see [`snippet`].
+    pub fn of(&mut self, body: &str, terms: &[String], chars_max: usize) -> Snippet {
+        let terms = terms.iter().filter_map(|term| {
+            if let Some(known) = self.terms.get(term) {
+                return known.clone();
+            }
+            let read = Term::read(term).map(Rc::new);
+            self.terms.insert(term.clone(), read.clone());
+            read
+        });
+        let terms: Vec<Rc<Term>> = terms.collect();
+        cut(body, &terms, chars_max)
+    }
+}
+
 /// Returns the window of at most `chars_max` characters with most of the terms, the earliest of
 /// equals; without any term, the beginning.
 pub fn snippet(body: &str, terms: &[String], chars_max: usize) -> Snippet {
-    let terms: Vec<Term> = terms.iter().filter_map(|term| Term::read(term)).collect();
+    Snippets::default().of(body, terms, chars_max)
+}
+
+fn cut(body: &str, terms: &[Rc<Term>], chars_max: usize) -> Snippet {
     let text = words(body);
     let text = text.get(..WORDS_MAX).unwrap_or(&text);
-    let marks = marks(text, &terms, Languages::of(body));
+    let marks = marks(text, terms, Languages::of(body));
     let bounds: Vec<usize> = body
         .char_indices()
         .map(|(at, _)| at)
@@ -72,7 +98,7 @@ pub fn snippet(body: &str, terms: &[String], chars_max: usize) -> Snippet {
 }
 
 /// Returns the words that a term is found in, each with the first such term.
-fn marks(text: &[Word], terms: &[Term], languages: Languages) -> Vec<(usize, Range<usize>)> {
+fn marks(text: &[Word], terms: &[Rc<Term>], languages: Languages) -> Vec<(usize, Range<usize>)> {
     // A text has far fewer words than places, and a word is stemmed to be compared.
     let mut known: HashMap<&str, Option<usize>> = HashMap::new();
     let first_term = |word: &Word| terms.iter().position(|term| term.matches(word, languages));
@@ -82,7 +108,7 @@ fn marks(text: &[Word], terms: &[Term], languages: Languages) -> Vec<(usize, Ran
     });
     let mut found: Vec<Option<usize>> = terms_of.collect();
     for (number, term) in terms.iter().enumerate() {
-        let Term::Row(row) = term else { continue };
+        let Term::Row(row) = &**term else { continue };
         let follow = text.windows(row.len()).enumerate().filter(|(_, words)| {
             let words = words.iter().map(|word| &word.exact);
             words.eq(row)
@@ -200,7 +226,7 @@ impl Term {
     fn matches(&self, word: &Word, languages: Languages) -> bool {
         match self {
             Self::Forms(stems, exact) => {
-                word.exact == *exact || stems.conflate(&word.exact) & languages.0 != 0
+                word.exact == *exact || stems.conflate(&word.exact, languages) != 0
             }
             Self::Prefix(start) => word.exact.starts_with(start.as_str()),
             Self::Fuzzy(guess) => {

@@ -5,8 +5,7 @@
 
 use super::state::texts::Texts;
 use super::state::{Standing, State};
-use super::{Store, StoreError, decode};
-use crate::layout;
+use super::{Store, StoreError};
 use crate::tx::Tx;
 use crdt::id::MemoryId;
 use crdt::memory::Content;
@@ -85,12 +84,7 @@ impl Tx<'_> {
     /// Returns what a person would see under a grant with this selector, at this point of the
     /// transaction.
     pub fn preview(&self, selector: &Selector) -> Result<Preview, StoreError> {
-        let texts = texts_of(self.state(), selector, |memory| {
-            let bytes = self.get(layout::CONTENT, &self.memory_key(memory))?;
-            bytes
-                .map(|bytes| decode(layout::CONTENT.0, &bytes))
-                .transpose()
-        })?;
+        let texts = texts_of(self.state(), selector, |memory| self.content(memory))?;
         Ok(self.state().preview_in(selector, self.now(), &texts))
     }
 }

@@ -51,6 +51,14 @@ impl Store {
         Ok(hits.into_iter().map(|hit| hit.slot).collect())
     }
 
+    /// Returns how many memories are in the text index, and how many have vectors.
+    pub fn indexed(&self) -> (u64, u64) {
+        let vectors = self
+            .generations
+            .read(Generation::BuiltIn, |vectors| vectors.len() as u64);
+        (self.text.len(), vectors)
+    }
+
     /// Returns the last log entry in the committed text index.
     pub fn text_cursor(&self) -> u64 {
         self.text.cursor()

@@ -162,7 +162,7 @@ impl Bench {
             format!("{head:?} {memories:?} {others:?} {contents:?}")
         })
     }
-    fn rows(&self, keyspace: crate::kv::Keyspace) -> usize {
+    fn rows(&self, keyspace: Keyspace) -> usize {
         let mut count = 0;
         let mut visit = |_: &[u8], _: &[u8]| {
             count += 1;

@@ -2,14 +2,12 @@
 
 use super::Tx;
 use super::append::{AppendError, Draft};
-use crate::layout;
-use crate::store::{StoreError, decode};
+use crate::store::StoreError;
 use crdt::codec::Canonical as _;
 use crdt::envelope::Epoch;
 use crdt::event::body::approval::{APPROVED_MAX, Approval, Subject};
 use crdt::event::{Feed, Kind};
 use crdt::id::MemoryId;
-use crdt::memory::Content;
 
 impl Tx<'_> {
     /// Says yes or no for memories that wait; views follow in the same transaction.
@@ -58,8 +56,7 @@ impl Tx<'_> {
             .values()
             .filter(|facts| facts.owner == me);
         for memory in mine.map(|facts| facts.id).collect::<Vec<_>>() {
-            if let Some(bytes) = self.get(layout::CONTENT, &self.memory_key(memory))? {
-                let content: Content = decode(layout::CONTENT.0, &bytes)?;
+            if let Some(content) = self.content(memory)? {
                 self.state.texts.note(memory, Some(&content));
             }
         }

@@ -88,7 +88,7 @@ impl Tx<'_> {
         };
         let event = self.seal(draft, &content.to_bytes(), &key)?;
         let memory = event.id().as_memory();
-        self.put_content_key(memory, Epoch(0), &key)?;
+        self.put_first_key(memory, &key);
         self.append(event, None)?;
         self.label(memory, sidecar)?;
         Ok(memory)

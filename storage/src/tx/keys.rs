@@ -4,6 +4,7 @@
 //! row is named by the generation and by the commitment to the key: none takes another's place.
 
 use super::Tx;
+use crate::content::{COMMITMENT_BYTES, key_of, key_row};
 use crate::kv::{Keyspace, Scan};
 use crate::layout::{self, meta};
 use crate::store::StoreError;
@@ -14,15 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The most keys that are kept for one memory and epoch: what a hostile owner can make us store.
 const KEYS_PER_EPOCH_MAX: usize = 16;
-/// How much of a commitment stands in the name of a row.
-const COMMITMENT_BYTES: usize = 8;
 
 fn commitment(key: &[u8; 32]) -> Hash {
     ContentKey::from_bytes(*key).commitment()
-}
-
-fn key_of(value: Vec<u8>) -> Option<[u8; 32]> {
-    value.try_into().ok()
 }
 
 impl Tx<'_> {
@@ -60,11 +55,7 @@ impl Tx<'_> {
     }
 
     fn content_key_row(&self, memory: MemoryId, epoch: Epoch, commitment: &Hash) -> Vec<u8> {
-        let name = commitment.0.iter().take(COMMITMENT_BYTES).copied();
-        self.epoch_prefix(memory, epoch)
-            .into_iter()
-            .chain(name)
-            .collect()
+        key_row(self.opaque, memory, epoch, commitment)
     }
 
     /// Returns the content key of a memory to which an event committed, if it is here.
@@ -115,6 +106,12 @@ impl Tx<'_> {
             self.put(layout::KEY, row, key.expose().to_vec());
         }
         Ok(())
+    }
+
+    /// Keeps the first content key of a memory that is being made: there is no other.
+    pub(super) fn put_first_key(&mut self, memory: MemoryId, key: &ContentKey) {
+        let row = self.content_key_row(memory, Epoch(0), &key.commitment());
+        self.put(layout::KEY, row, key.expose().to_vec());
     }
 
     /// Destroys all content keys of a memory.

@@ -2,10 +2,9 @@
 
 use super::Tx;
 use super::append::{AppendError, Draft};
-use crate::layout;
 use crate::records::Facts;
 use crate::screen::{RULE_SECRET, RULE_UNSCREENED, Screening, Verdict};
-use crate::store::{StoreError, decode};
+use crate::store::StoreError;
 use crdt::codec::Canonical as _;
 use crdt::envelope::Epoch;
 use crdt::event::admit::Verified;
@@ -123,10 +122,7 @@ impl Tx<'_> {
     ) -> Result<Screening, StoreError> {
         let screen = &self.state.screen;
         let stored: Option<Content> = match content {
-            None if !facts.purged => self
-                .get(layout::CONTENT, &self.memory_key(facts.id))?
-                .map(|bytes| decode(layout::CONTENT.0, &bytes))
-                .transpose()?,
+            None if !facts.purged => self.content(facts.id)?,
             _ => None,
         };
         let findings = content.or(stored.as_ref()).map(|content| {

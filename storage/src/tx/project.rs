@@ -7,6 +7,7 @@
 
 use super::Tx;
 use super::append::AppendError;
+use crate::content;
 use crate::layout::{self, ordered};
 use crate::records::{DocumentRow, Facts, Written};
 use crate::screen::Screening;
@@ -289,10 +290,9 @@ impl Tx<'_> {
                 changes: row.changes,
             });
         }
-        let bytes = self.get(layout::CONTENT, &key)?;
-        let bytes =
-            bytes.ok_or_else(|| AppendError::Unreadable("the memory has no content".to_owned()))?;
-        let content = Content::from_bytes(&bytes).map_err(|error| broken(error.to_string()))?;
+        let content = self.content(memory)?;
+        let content = content
+            .ok_or_else(|| AppendError::Unreadable("the memory has no content".to_owned()))?;
         let document =
             Document::materialise(memory, &content).map_err(|error| broken(error.to_string()))?;
         Ok(Known::of_root(document))
@@ -340,11 +340,18 @@ impl Tx<'_> {
                 document,
             } => {
                 let key = self.memory_key(facts.id);
-                if let Some(document) = document {
-                    self.put(layout::DOCUMENT, key.clone(), document.to_bytes());
-                }
-                if let Some(content) = &content {
-                    self.put(layout::CONTENT, key, content.to_bytes());
+                let is_new = !self.state.memories.contains_key(&facts.id);
+                match (&content, document) {
+                    (Some(content), Some(document)) => {
+                        self.put(layout::DOCUMENT, key.clone(), document.to_bytes());
+                        self.put(layout::CONTENT, key, content.to_bytes());
+                    }
+                    // What the root says is in the log.
+                    (Some(_), None) if !is_new => self.delete(layout::CONTENT, key),
+                    (None, _) if facts.purged => {
+                        self.put(layout::CONTENT, key, content::PURGED.to_vec());
+                    }
+                    _ => {}
                 }
                 let mut facts = *facts;
                 facts.screening = self.screen(&facts, content.as_ref())?;
@@ -354,7 +361,7 @@ impl Tx<'_> {
                 let key = self.memory_key(facts.id);
                 self.delete_content_keys(facts.id)?;
                 self.release_purged(facts.id);
-                self.delete(layout::CONTENT, key.clone());
+                self.put(layout::CONTENT, key.clone(), content::PURGED.to_vec());
                 self.delete(layout::DOCUMENT, key);
                 self.delete(layout::VECTOR, ordered(facts.slot).to_vec());
                 self.delete(layout::CHOSEN, ordered(facts.slot).to_vec());

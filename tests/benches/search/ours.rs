@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const LOOK: Duration = Duration::from_millis(20);
+const SETTLE: Duration = Duration::from_secs(15);
 /// For taking in and rebuilding: a million notes are to pass.
 const LONG: Duration = Duration::from_hours(3);
 const CLIENTS: usize = 8;
@@ -31,6 +32,8 @@ pub(crate) fn measure(tell: &Tell<'_>, notes: &Notes, queries: usize) {
     let mut side = Side::start("bench");
     take_in(tell, notes, &side);
     tell("memory after taking in", &memory(&side));
+    // The parts of the text index are merged once nobody writes.
+    std::thread::sleep(SETTLE);
     search(tell, notes, queries, &side);
     side.node.stop();
     start(tell, "ready after a stop", &mut side);

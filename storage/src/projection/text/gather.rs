@@ -152,11 +152,12 @@ impl<'a> Gather<'a> {
                 let index = segment.reader.inverted_index(field)?;
                 let mut terms = beginning_with(&index, beginning)?;
                 while let Some((term, info)) = terms.next() {
-                    if term == word.as_bytes() {
+                    if term == word.as_bytes() || !stems.is_near(term) {
                         continue;
                     }
                     let languages = known.get(term).copied().unwrap_or_else(|| {
-                        let languages = std::str::from_utf8(term).map(|term| stems.conflate(term));
+                        let languages = std::str::from_utf8(term)
+                            .map(|term| stems.conflate(term, Languages::ALL));
                         let languages = languages.unwrap_or_default();
                         known.insert(term.to_vec(), languages);
                         languages

@@ -190,7 +190,8 @@ fn functions() -> &'static HashMap<&'static str, u64> {
 #[derive(Debug, Clone)]
 pub(crate) struct Stems {
     word: String,
-    stems: Vec<(u64, Rules, String)>,
+    /// Each stem once, with the languages that have it.
+    stems: Vec<(String, Vec<(u64, Rules)>)>,
 }
 
 impl Stems {
@@ -199,23 +200,26 @@ impl Stems {
         // A number and a character that is a word have one form.
         let has_forms = word.chars().count() > 2 && word.chars().any(char::is_alphabetic);
         let languages = LANGUAGES.iter().enumerate().filter(|_| has_forms);
-        let stems = languages.map(|(place, (algorithm, _))| {
-            let stemmer = Rules(Stemmer::new(*algorithm));
-            let stem = stemmer.0.stem(word).into_owned();
-            (1 << place, stemmer, stem)
-        });
+        let mut stems: Vec<(String, Vec<(u64, Rules)>)> = Vec::new();
+        for (place, (algorithm, _)) in languages {
+            let rules = Rules(Stemmer::new(*algorithm));
+            let stem = rules.0.stem(word);
+            let language = (1 << place, rules);
+            match stems.iter_mut().find(|(known, _)| *known == stem) {
+                Some((_, languages)) => languages.push(language),
+                None => stems.push((stem.into_owned(), vec![language])),
+            }
+        }
         Self {
             word: word.to_owned(),
-            stems: stems.collect(),
+            stems,
         }
     }
 
     /// Returns what every form of the word begins with; none if it has no other form.
     pub(super) fn beginning(&self) -> Option<&str> {
-        let shortest = self.stems.iter().map(|(_, _, stem)| {
-            let same = self.word.bytes().zip(stem.bytes());
-            same.take_while(|(word, stem)| word == stem).count()
-        });
+        let stems = self.stems.iter();
+        let shortest = stems.map(|(stem, _)| shared(self.word.as_bytes(), stem.as_bytes()));
         let least = self
             .word
             .char_indices()
@@ -226,22 +230,37 @@ impl Stems {
         self.word.get(..self.word.floor_char_boundary(bytes))
     }
 
-    /// Returns the languages in which another word is a form of this one.
-    pub(crate) fn conflate(&self, other: &str) -> u64 {
-        if other.len().abs_diff(self.word.len()) > FORM_BYTES_MORE {
-            return 0;
-        }
-        let mut languages = 0;
-        for (language, stemmer, stem) in &self.stems {
-            let same = stem.bytes().zip(other.bytes());
-            let same = same.take_while(|(left, right)| left == right).count();
-            // Most languages are done with here: stemming costs more than this.
-            if same + STEM_BYTES_CHANGED >= stem.len() && stemmer.0.stem(other) == *stem {
-                languages |= language;
-            }
-        }
-        languages
+    /// Tells words that may be forms of this one from most that are not, much faster than
+    /// [`Stems::conflate`].
+    pub(super) fn is_near(&self, other: &[u8]) -> bool {
+        self.near(other).next().is_some()
     }
+
+    /// Returns those of the languages in which another word is a form of this one.
+    pub(crate) fn conflate(&self, other: &str, among: Languages) -> u64 {
+        let near = self.near(other.as_bytes());
+        let languages = near.flat_map(|(stem, languages)| {
+            let asked = languages.iter().filter(move |(one, _)| one & among.0 != 0);
+            let have = asked.filter(move |(_, rules)| rules.0.stem(other) == *stem);
+            have.map(|(language, _)| language)
+        });
+        languages.fold(0, |all, language| all | language)
+    }
+
+    /// Returns the stems that a word of these letters may have.
+    fn near(&self, other: &[u8]) -> impl Iterator<Item = &(String, Vec<(u64, Rules)>)> {
+        let is_as_long = other.len().abs_diff(self.word.len()) <= FORM_BYTES_MORE;
+        let stems = self.stems.iter().filter(move |_| is_as_long);
+        stems.filter(move |(stem, _)| {
+            shared(stem.as_bytes(), other) + STEM_BYTES_CHANGED >= stem.len()
+        })
+    }
+}
+
+/// Returns with how many equal bytes two words begin.
+fn shared(one: &[u8], other: &[u8]) -> usize {
+    let pairs = one.iter().zip(other);
+    pairs.take_while(|(one, other)| one == other).count()
 }
 
 /// The rules of a language, with a name to show.
@@ -294,7 +313,7 @@ mod tests {
     #[test]
     fn forms_of_a_word_are_told_from_other_words() {
         let check = |word: &str, other: &str, language: &str, expect: bool| {
-            let found = names(Stems::of(word).conflate(other));
+            let found = names(Stems::of(word).conflate(other, Languages::ALL));
             assert_eq!(
                 found.contains(&language),
                 expect,

@@ -239,6 +239,36 @@ fn what_was_found_but_not_saved_is_missing_after_a_kill_and_nothing_else_is() {
 }
 
 #[test]
+fn many_commits_are_merged_while_nobody_writes_and_answer_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = open(folder.path()).unwrap();
+    for slot in 1..=6 {
+        text.apply(&[doc(slot, "Sourdough", "rests overnight", &[])], &[], slot)
+            .unwrap();
+        assert_eq!(find(&text, "sourdough").len() as u64, slot);
+    }
+    text.apply(&[], &[Slot(3)], 7).unwrap();
+    let parts = |text: &TextIndex| text.reader.searcher().segment_readers().len();
+    assert!(!text.condense(&|| false).unwrap(), "not durable yet");
+    text.flush().unwrap();
+    let before = (find(&text, "sourdough"), text.cursor());
+    assert!(parts(&text) > 1);
+    assert!(text.condense(&|| false).unwrap());
+    assert_eq!(parts(&text), 1);
+    assert_eq!((find(&text, "sourdough"), text.cursor()), before);
+    assert!(
+        !text.condense(&|| false).unwrap(),
+        "there is nothing left to merge"
+    );
+    // What a power cut leaves now is the merged index.
+    let copy = copied(folder.path());
+    drop(text);
+    let again = open(copy.path()).unwrap();
+    assert_eq!((find(&again, "sourdough"), again.cursor()), before);
+    assert_eq!((parts(&again), again.was_reset()), (1, false));
+}
+
+#[test]
 fn a_position_without_changes_is_saved_when_it_is_far() {
     let (folder, index) = index(&[doc(1, "", "kept", &[])]);
     index.flush().unwrap();

@@ -11,7 +11,6 @@
 //! tried. `SCALE=n` tries n times as many in the large store.
 
 use super::*;
-use crate::kv::Keyspace;
 use crate::kv::disk::DiskStore;
 use crate::kv::faulty::{FaultyDisk, SplitMix};
 use crate::kv::image::Image;

@@ -2,7 +2,6 @@
 
 use super::ledger::disclosed;
 use super::*;
-use crate::kv::Keyspace;
 use crate::layout::meta;
 use crate::ledger::{Entry, Fault, FaultKind, Tree, Witnessed};
 use crdt::codec::Canonical as _;

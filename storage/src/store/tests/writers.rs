@@ -1,7 +1,7 @@
 //! Transactions that come together share a commit, and each is whole or not there.
 
 use super::*;
-use crate::kv::{Keyspace, Page, Scan, Stats, Verification};
+use crate::kv::{Page, Scan, Stats, Verification};
 use std::sync::atomic::AtomicUsize;
 use std::thread;
 

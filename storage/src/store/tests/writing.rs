@@ -1,6 +1,7 @@
 //! Writing, failing, restarting, rebuilding.
 
 use super::*;
+use crate::kv::Scan;
 use crdt::memory::{BodyEdit, SourceEdit, Status};
 use std::collections::BTreeSet;
 
@@ -29,12 +30,28 @@ fn a_memory_is_found_as_soon_as_it_is_kept_and_as_it_changes() {
 }
 
 #[test]
-fn a_memory_without_edits_has_no_document() {
+fn a_memory_without_edits_is_kept_in_the_log_alone() {
     let bench = Bench::new(1);
     let memory = bench.create("text");
-    assert_eq!(bench.rows(layout::DOCUMENT), 0);
+    let rows = || [layout::DOCUMENT, layout::CONTENT].map(|keyspace| bench.rows(keyspace));
+    let text = || bench.store().content(memory).unwrap().unwrap().body;
+    assert_eq!((rows(), text().as_str()), ([0, 0], "text"));
     assert!(bench.change(memory, body("other text")).changed);
-    assert_eq!(bench.rows(layout::DOCUMENT), 1);
+    assert_eq!((rows(), text().as_str()), ([1, 1], "other text"));
+}
+
+#[test]
+fn an_edited_memory_whose_text_is_lost_does_not_say_what_it_said_before() {
+    let bench = Bench::new(1);
+    let memory = bench.create("text");
+    bench.change(memory, body("other text"));
+    let mut batch = Batch::new();
+    batch.delete_all(layout::CONTENT);
+    bench.store().kv.commit(batch, Durability::Durable).unwrap();
+    assert_eq!(bench.store().content(memory).unwrap(), None);
+    bench.store().rebuild(Timestamp(0)).unwrap();
+    let content = bench.store().content(memory).unwrap().unwrap();
+    assert_eq!(content.body, "other text");
 }
 
 #[test]
@@ -97,9 +114,20 @@ fn a_purge_leaves_no_key_and_no_text() {
     bench.purge(memory);
     assert_eq!(bench.store().content(memory).unwrap(), None);
     assert!(bench.find("harbour").is_empty());
-    for keyspace in [layout::KEY, layout::CONTENT, layout::DOCUMENT] {
+    for keyspace in [layout::KEY, layout::DOCUMENT] {
         assert_eq!(bench.rows(keyspace), 0, "{keyspace:?}");
     }
+    let mark = bench
+        .store()
+        .kv
+        .scan(layout::CONTENT, &Scan::all())
+        .unwrap();
+    let values: Vec<_> = mark
+        .items
+        .iter()
+        .map(|item| item.value.as_slice())
+        .collect();
+    assert_eq!(values, [content::PURGED]);
     assert!(!bench.snapshot().contains("harbour"));
     let again = bench.edit(memory, &MemoryEdit::default());
     assert!(matches!(again, Err(WriteError::Unknown(_))));

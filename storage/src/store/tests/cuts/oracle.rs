@@ -2,7 +2,6 @@
 
 use super::book::{Done, Kept, WORDS};
 use super::*;
-use crate::kv::Keyspace;
 use crdt::memory::Status;
 use std::collections::BTreeSet;
 
