@@ -177,14 +177,32 @@ impl Default for Attachments {
 pub struct Telemetry {
     /// The log filter, such as `info` or `node=debug`.
     pub log: String,
+    /// How a line of the log looks.
+    pub log_format: LogFormat,
+    /// An address such as `127.0.0.1:9464` that serves `/metrics` and nothing else, without a token,
+    /// to whoever reaches it. They name nobody, but they count. Default: none.
+    pub metrics_listen: String,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
         Self {
             log: "info,libp2p_swarm=warn".to_owned(),
+            log_format: LogFormat::Text,
+            metrics_listen: String::new(),
         }
     }
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For a person.
+    #[default]
+    Text,
+    /// One JSON object a line, for a program.
+    Json,
 }
 
 /// The reason why there is no configuration.

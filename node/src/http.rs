@@ -38,6 +38,7 @@ pub use axum::Router;
 pub use edge::{Edge, Transport};
 pub use guard::guard;
 pub use locked::locked_router;
+pub use metrics::{locked_metrics_router, metrics_router};
 pub use openapi::document;
 pub use serve::{serve_tcp, serve_unix};
 
@@ -55,6 +56,7 @@ pub fn router(services: Services, edge: Edge) -> Router {
     let text = openapi::render(&document);
     let routes = routes.route("/openapi.json", get(async || openapi::answer(text)));
     let routes = routes.layer(from_fn_with_state(services.clone(), writes_first));
+    let routes = routes.layer(from_fn_with_state(services.clone(), metrics::measure));
     guard(routes.with_state(services), edge)
 }
 

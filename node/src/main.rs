@@ -1,7 +1,8 @@
 //! `brain-node`: arguments, configuration, signals, exit code. Everything else is in the library.
 
 use clap::{Parser, Subcommand};
-use node::config::{Config, Places};
+use node::config::{Config, LogFormat, Places};
+use node::health;
 use node::runtime::{self, Life, Said, StartError};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ enum Command {
     },
     /// Read the configuration and say whether it is right
     CheckConfig,
+    /// Ask the running node whether it can do its work; exit 0 if so
+    Healthcheck,
 }
 
 /// How long a thread waits for more work that blocks.
@@ -43,6 +46,10 @@ fn main() -> ExitCode {
             say(&format!("ok: {}", places.config.display()));
             ExitCode::SUCCESS
         }
+        Command::Healthcheck => match health::check(&places.socket) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string(), error.hint(), 1),
+        },
         Command::Serve { locked } => serve(&places, &config, locked),
     }
 }
@@ -76,12 +83,16 @@ fn serve(places: &Places, config: &Config, locked: bool) -> ExitCode {
 fn start_log(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.telemetry.log);
     let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .init();
+        .with_writer(std::io::stderr);
+    match config.telemetry.log_format {
+        LogFormat::Text => {
+            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            log.with_target(false).with_ansi(is_terminal).init();
+        }
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
     // Keys must not end up in a core file.
     let none = rustix::process::Rlimit {
         current: Some(0),

@@ -28,6 +28,7 @@ use crate::sync::{Desk, Sync};
 use crate::unlock::Secret;
 use crate::{clock, identity, index};
 use crdt::identity::words::safety_words;
+use std::mem::ManuallyDrop;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -83,6 +84,14 @@ pub enum StartError {
     /// The network cannot start.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The page of metrics cannot be served.
+    #[error("cannot serve metrics on {address}: {reason}")]
+    Metrics {
+        /// The address.
+        address: String,
+        /// Why.
+        reason: String,
+    },
     /// The API cannot listen.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
@@ -108,6 +117,9 @@ impl StartError {
                 "set index.key_file to a file that you can read, or index.embeddings to builtin"
             }
             Self::Network(_) => "set network.listen, or BRAIN_NETWORK__LISTEN, to free addresses",
+            Self::Metrics { .. } => {
+                "set telemetry.metrics_listen to a free address such as 127.0.0.1:9464, or to nothing"
+            }
             Self::Listen { .. } => {
                 "set api.listen, or BRAIN_API__LISTEN, to a free loopback address"
             }
@@ -117,7 +129,9 @@ impl StartError {
     /// Returns the exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Locked { .. } | Self::Listen { .. } | Self::Network(_) => 75,
+            Self::Locked { .. } | Self::Listen { .. } | Self::Metrics { .. } | Self::Network(_) => {
+                75
+            }
             _ => 1,
         }
     }
@@ -170,7 +184,8 @@ async fn run(
         &ports,
         door.clone(),
         shutdown.clone(),
-    )?;
+    )
+    .await?;
     let sync = Sync::new(
         Arc::clone(&store),
         desk,
@@ -199,7 +214,8 @@ async fn run(
         ending: Arc::clone(&ending),
     });
     let router = |edge| http::router(services.clone(), edge);
-    let bound = listen::serve(places, config, router, &tasks, &shutdown).await;
+    let page = http::metrics_router(services.clone());
+    let bound = listen::serve(places, config, (router, page), &tasks, &shutdown).await;
     let started = bound.inspect(|addresses| {
         listening.send_replace(addresses.clone());
         ready(&services);
@@ -212,13 +228,22 @@ async fn run(
     drop(services);
     // While the store's lock is held: the next node's socket must not be taken for ours.
     listen::remove_socket(&places.socket);
-    if let Err(error) = store.close() {
-        tracing::error!(%error, "the store did not close");
-    }
+    close(store, ending.get().is_none());
     started.map(|api| Ended {
         ending: ending.get().copied().unwrap_or(Ending::Stopped),
         api,
     })
+}
+
+/// Flushes and closes the store. If the process ends with it, the system takes its memory back: a
+/// million memories, freed one by one, take seconds.
+fn close(store: Arc<Store>, is_last: bool) {
+    if let Err(error) = store.close() {
+        tracing::error!(%error, "the store did not close");
+    }
+    if is_last {
+        let _kept = ManuallyDrop::new(store);
+    }
 }
 
 /// Waits for all tasks to end, within bounds.

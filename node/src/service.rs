@@ -38,6 +38,7 @@ use crate::identity::Vault;
 use crate::notices::Notices;
 use crate::runtime::Ending;
 use crate::sync::Sync;
+use crate::telemetry::metrics::Metrics;
 use imports::Jobs;
 use protocol::api::status::Notice;
 use std::sync::{Arc, OnceLock};
@@ -63,6 +64,7 @@ pub(crate) struct Inner {
     pub(crate) listeners: watch::Receiver<Vec<String>>,
     pub(crate) jobs: Jobs,
     pub(crate) started: Instant,
+    pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     pub(crate) identity: Vault,
@@ -123,6 +125,7 @@ impl Services {
             listeners: parts.listeners,
             jobs: Jobs::default(),
             started: Instant::now(),
+            metrics: Metrics::default(),
             tasks: parts.tasks,
             shutdown: parts.shutdown,
             identity: parts.identity,
@@ -133,6 +136,11 @@ impl Services {
     /// Starts listening to what happens.
     pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
         self.0.notices.subscribe()
+    }
+
+    /// Returns what is counted while the node works.
+    pub(crate) fn counting(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// Says that a request writes, until the guard is dropped: peers stand back for it.

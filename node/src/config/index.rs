@@ -3,10 +3,10 @@
 //! Texts leave this device only by two decisions: an endpoint is named, and, if it is not on this
 //! device, `allow_remote` is set. A key is never a value here, and goes over TLS or stays here.
 
-use reqwest::Url;
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use url::Url;
 
 /// How texts are found by meaning.
 #[derive(Debug, Clone, Deserialize)]

@@ -7,14 +7,12 @@
 //! `localhost` is pinned to loopback); no word of an answer gets into an error or the log, for it
 //! may repeat the text; an accepted answer has one finite vector per text, all of one size.
 
+use super::client::{self, Client, Unread};
 use super::{EmbedError, Embedder, Purpose};
 use crate::config::{Dialect, Endpoint, Index};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, header};
+use hyper::Response;
 use serde::Deserialize;
 use serde_json::json;
-use std::error::Error as _;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use storage::projection::vectors::DIMENSIONS_MAX;
@@ -23,8 +21,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a query waits for its vector; then the built-in model answers.
 const QUERY_MAX: Duration = Duration::from_secs(3);
-/// How long it may take until a connection stands.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// The most bytes of an answer: 257 vectors of 4,096 numbers of 16 characters are 17 MB.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// The longest that an endpoint can ask to be left alone.
@@ -51,17 +47,7 @@ impl HttpEmbedder {
         index: &Index,
         shutdown: CancellationToken,
     ) -> Result<Self, EmbedError> {
-        let loopback = [
-            SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
-        ];
-        let http = Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .resolve_to_addrs("localhost", &loopback)
-            .connect_timeout(CONNECT_MAX)
-            .build()
-            .map_err(|error| EmbedError::Client(error.to_string()))?;
+        let http = Client::new(&endpoint.url)?;
         let embedder = Self {
             name: format!("http:{}", index.model),
             model: index.model.clone(),
@@ -95,15 +81,20 @@ impl HttpEmbedder {
                 json!({"model": self.model, "input": texts, "encoding_format": "float"})
             }
         };
-        let mut request = self.http.post(self.endpoint.url.clone()).json(&body);
-        if let Some(key) = self.key()? {
-            request = request.bearer_auth(key);
-        }
-        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let body = body.to_string().into_bytes();
+        let url = &self.endpoint.url;
+        let response = self.http.post(url, self.key()?, body).await;
+        let response = response.map_err(|reason| self.unreachable(reason))?;
         if !response.status().is_success() {
             return Err(refused(&response));
         }
-        let bytes = self.read(response).await?;
+        let bytes = client::read(response, ANSWER_BYTES_MAX).await;
+        let bytes = bytes.map_err(|unread| match unread {
+            Unread::TooLong => EmbedError::Answer {
+                what: "it has more than 32 MiB",
+            },
+            Unread::Broken(reason) => self.unreachable(reason),
+        })?;
         let vectors = match self.endpoint.dialect {
             Dialect::Ollama => parse::<Ollama>(&bytes)?.embeddings,
             Dialect::OpenAi => {
@@ -115,25 +106,7 @@ impl HttpEmbedder {
         checked(vectors, texts.len())
     }
 
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, EmbedError> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
-            if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
-                let what = "it has more than 32 MiB";
-                return Err(EmbedError::Answer { what });
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
-    }
-
-    fn unreachable(&self, error: &reqwest::Error) -> EmbedError {
-        let mut cause = error.source();
-        let mut reason = error.to_string();
-        while let Some(error) = cause {
-            reason = error.to_string();
-            cause = error.source();
-        }
+    fn unreachable(&self, reason: String) -> EmbedError {
         let url = &self.endpoint.url;
         let port = url.port_or_known_default().unwrap_or_default();
         EmbedError::Unreachable {
@@ -210,7 +183,7 @@ fn checked(vectors: Vec<Vec<f32>>, texts: usize) -> Result<Vec<Vec<f32>>, EmbedE
     Err(EmbedError::Answer { what })
 }
 
-fn refused(response: &Response) -> EmbedError {
+fn refused<B>(response: &Response<B>) -> EmbedError {
     let status = response.status().as_u16();
     let hint = match status {
         300..=399 => "redirects are not followed; set index.url to where it leads",
@@ -220,7 +193,7 @@ fn refused(response: &Response) -> EmbedError {
         500..=599 => "see its own log",
         _ => "check index.model, and see its own log",
     };
-    let wait = response.headers().get(header::RETRY_AFTER);
+    let wait = response.headers().get("retry-after");
     let wait = wait.and_then(|value| value.to_str().ok()?.parse().ok());
     EmbedError::Refused {
         status,

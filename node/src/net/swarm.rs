@@ -18,7 +18,7 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, noise, quic, tcp, yamux};
 use libp2p_stream as streams;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,9 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// How long dialling and the handshake may take.
 const DIAL: Duration = Duration::from_secs(8);
+/// How long an address may be taken by the life of the node before this one.
+const RELEASE_MAX: Duration = Duration::from_secs(5);
+const RELEASE_LOOK: Duration = Duration::from_millis(50);
 const COMMANDS_MAX: usize = 64;
 const INCOMING_MAX: usize = 64;
 
@@ -112,7 +115,7 @@ impl std::fmt::Debug for Network {
 
 impl Network {
     /// Starts listening. Returns the handle, the incoming streams, and the task to supervise.
-    pub fn start(
+    pub async fn start(
         device: &DeviceKey,
         listen: &[String],
         ports: &Path,
@@ -122,7 +125,7 @@ impl Network {
         let mut swarm = build(device, door.clone())?;
         let last = read_ports(ports);
         for text in listen {
-            listen_on(&mut swarm, text, last)?;
+            listen_on(&mut swarm, text, last).await?;
         }
         let mut control = swarm.behaviour().streams.new_control();
         let mut accept_all = |protocol: StreamProtocol| {
@@ -275,7 +278,11 @@ fn read_ports(path: &Path) -> Ports {
     (numbers.next().flatten(), numbers.next().flatten())
 }
 
-fn listen_on(swarm: &mut Swarm<Behaviour>, text: &str, last: Ports) -> Result<(), NetworkError> {
+async fn listen_on(
+    swarm: &mut Swarm<Behaviour>,
+    text: &str,
+    last: Ports,
+) -> Result<(), NetworkError> {
     let failed = |reason: String| NetworkError::Listen {
         address: text.to_owned(),
         reason,
@@ -289,15 +296,28 @@ fn listen_on(swarm: &mut Swarm<Behaviour>, text: &str, last: Ports) -> Result<()
         return Err(failed("it names no port".to_owned()));
     };
     let known = if is_udp { last.0 } else { last.1 };
-    if let Some(known) = known.filter(|_| port == 0)
-        && swarm.listen_on(with_port(&address, is_udp, known)).is_ok()
-    {
+    let wanted = known.filter(|_| port == 0);
+    let wanted = wanted.map_or_else(|| address.clone(), |port| with_port(&address, is_udp, port));
+    let since = Instant::now();
+    // The life before this one lets go of its port when its last connection has ended.
+    let refused = loop {
+        match swarm.listen_on(wanted.clone()) {
+            Ok(_) => return Ok(()),
+            Err(error) if since.elapsed() >= RELEASE_MAX => break error,
+            Err(_) => tokio::time::sleep(RELEASE_LOOK).await,
+        }
+    };
+    // Nothing was asked for, and somebody else has the port of the last start.
+    if wanted != address && swarm.listen_on(address).is_ok() {
         return Ok(());
     }
-    swarm
-        .listen_on(address)
-        .map(|_| ())
-        .map_err(|error| failed(error.to_string()))
+    let mut reason = refused.to_string();
+    let mut cause = std::error::Error::source(&refused);
+    while let Some(error) = cause {
+        reason = error.to_string();
+        cause = error.source();
+    }
+    Err(failed(reason))
 }
 
 /// Hands incoming streams on and does nothing else: a lagging acceptor loses streams.

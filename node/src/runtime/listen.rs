@@ -13,14 +13,15 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Binds the socket and the loopback listeners and serves them.
+/// Binds the socket, the loopback listeners and the one for metrics, and serves them.
 pub(super) async fn serve(
     places: &Places,
     config: &Config,
-    router: impl Fn(Edge) -> http::Router,
+    (router, metrics): (impl Fn(Edge) -> http::Router, http::Router),
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Result<Vec<String>, StartError> {
+    serve_metrics(config, metrics, tasks, shutdown).await?;
     let token: Arc<str> = api_token(&places.data)?.into();
     let allowed_hosts = config.api.allowed_hosts.clone();
     let mut addresses = Vec::new();
@@ -47,6 +48,26 @@ pub(super) async fn serve(
         tasks.spawn(http::serve_tcp(listener, router(edge), shutdown.clone()));
     }
     Ok(addresses)
+}
+
+/// Serves the page of metrics, and nothing else, to whoever reaches the address; off by default.
+async fn serve_metrics(
+    config: &Config,
+    router: http::Router,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Result<(), StartError> {
+    let address = &config.telemetry.metrics_listen;
+    if address.is_empty() {
+        return Ok(());
+    }
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|error| StartError::Metrics {
+        address: address.clone(),
+        reason: error.to_string(),
+    })?;
+    tasks.spawn(http::serve_tcp(listener, router, shutdown.clone()));
+    Ok(())
 }
 
 fn bind_unix(path: &Path) -> Result<UnixListener, StartError> {

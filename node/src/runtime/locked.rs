@@ -26,7 +26,8 @@ pub(super) async fn wait(
     let (opened, mut secrets) = mpsc::channel(1);
     let gate = Gate::new(places.data.clone(), config.unlock.clone(), opened);
     let router = |edge| http::locked_router(gate.clone(), edge);
-    let api = listen::serve(places, config, router, &tasks, &stop).await?;
+    let page = http::locked_metrics_router();
+    let api = listen::serve(places, config, (router, page), &tasks, &stop).await?;
     say(&Said::Locked(&api));
     let secret = shutdown.run_until_cancelled(secrets.recv()).await.flatten();
     stop.cancel();

@@ -166,7 +166,7 @@ impl Services {
         Ok((lag > LAG_MAX).then(|| format!("its vectors are {lag} events behind")))
     }
 
-    fn lag(&self, generation: Generation) -> Result<u64, Failure> {
+    pub(super) fn lag(&self, generation: Generation) -> Result<u64, Failure> {
         let head = self.store().read(|state| state.head);
         Ok(head.saturating_sub(self.store().vector_cursor(generation)?))
     }

@@ -1,112 +1,140 @@
-//! Metrics: the node in numbers, as Prometheus reads them.
+//! Metrics: the node in numbers, for Prometheus.
 //!
 //! Nothing that names a person, a device or a memory: peers are counted by state. They are made
-//! when somebody asks, from what the store and sync know; nothing is sent anywhere.
+//! when somebody asks, from what the store and sync know; see [`crate::telemetry`].
 
 use super::{Failure, Services};
-use std::fmt::Write as _;
+use crate::clock;
+use crate::telemetry::metrics::{self, Sheet};
+use crdt::grant::authority::State as GrantState;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use storage::store::generations::Generation;
 
-/// The page, as it grows.
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str, values: &[(&str, u64)]) {
-        let mut write = || {
-            writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
-            for (labels, value) in values {
-                writeln!(self.0, "{name}{labels} {value}")?;
-            }
-            Ok::<_, std::fmt::Error>(())
-        };
-        write().expect("writing to a string does not fail");
-    }
-
-    /// Adds a family with one label.
-    fn labelled(
-        &mut self,
-        name: &str,
-        (kind, label): (&str, &str),
-        help: &str,
-        of: &[(&str, u64)],
-    ) {
-        let values = of
-            .iter()
-            .map(|(value, number)| (format!("{{{label}=\"{value}\"}}"), *number));
-        let values: Vec<(String, u64)> = values.collect();
-        let values: Vec<(&str, u64)> = values.iter().map(|(l, n)| (l.as_str(), *n)).collect();
-        self.family(name, kind, help, &values);
-    }
-}
+/// Bytes of a block as `stat` counts them.
+const BLOCK_BYTES: u64 = 512;
 
 impl Services {
-    /// Returns all metrics as text.
+    /// Returns all metrics as a page of text.
     pub fn metrics(&self) -> Result<String, Failure> {
-        let mut page = Page(String::new());
-        let version = [(env!("CARGO_PKG_VERSION"), 1)];
-        let build = ("gauge", "version");
-        page.labelled("brain_build_info", build, "The build.", &version);
+        let mut sheet = Sheet::default();
+        metrics::build_info(&mut sheet);
+        sheet.gauge("brain_unlocked", metrics::UNLOCKED, 1);
         let uptime = self.0.started.elapsed().as_secs();
-        let help = "Seconds since the node started.";
-        page.family("brain_uptime_seconds", "gauge", help, &[("", uptime)]);
-        let (memories, _) = self.counts();
-        let help = "Memories that are listed or forgotten.";
-        page.family("brain_memories", "gauge", help, &[("", memories)]);
-        let entries = self.store().ledger_head()?;
-        let entries = entries.map_or(0, |head| head.tree.size());
-        let help = "Entries of the disclosure ledger.";
-        page.family(
-            "brain_ledger_entries_total",
-            "counter",
-            help,
-            &[("", entries)],
-        );
-        self.sync_metrics(&mut page)?;
-        Ok(page.0)
+        let (name, help) = ("brain_uptime_seconds", "Seconds since the node started");
+        sheet.gauge(name, help, uptime);
+        self.memories_metrics(&mut sheet)?;
+        self.sharing_metrics(&mut sheet)?;
+        self.sync_metrics(&mut sheet)?;
+        self.disk_metrics(&mut sheet);
+        Ok(self.0.metrics.page(sheet))
     }
 
-    fn sync_metrics(&self, page: &mut Page) -> Result<(), Failure> {
+    fn memories_metrics(&self, sheet: &mut Sheet) -> Result<(), Failure> {
+        let (memories, forgotten) = self.counts();
+        let (name, help) = ("brain_memories", "Memories that are listed or forgotten");
+        sheet.gauge(name, help, memories + forgotten);
+        let (text, vectors) = self.store().indexed();
+        let lag = if self.0.models.is_on {
+            self.lag(Generation::BuiltIn)?
+        } else {
+            0
+        };
+        let both = |text: u64, vectors: u64, label| {
+            let of = |name: &str| [(label, name.to_owned())];
+            [(of("text"), text), (of("vectors"), vectors)]
+        };
+        let (name, help) = ("brain_index_docs", "Memories in an index");
+        sheet.gauges(name, help, both(text, vectors, "index"));
+        // The text index takes in every commit before it is acknowledged.
+        let name = "brain_projection_lag_events";
+        let help = "Events that a read model has not taken in yet";
+        sheet.gauges(name, help, both(0, lag, "projection"));
+        Ok(())
+    }
+
+    fn sharing_metrics(&self, sheet: &mut Sheet) -> Result<(), Failure> {
+        let now = clock::now();
+        let mut grants: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for direction in ["out", "in"] {
+            for state in ["offered", "active", "ended"] {
+                grants.insert((direction, state), 0);
+            }
+        }
+        self.store().read(|state| {
+            for grant in state.authority.grants() {
+                let direction = if grant.owner == state.me { "out" } else { "in" };
+                let state = match grant.state(now) {
+                    GrantState::Offered => "offered",
+                    GrantState::Active => "active",
+                    _ => "ended",
+                };
+                *grants.entry((direction, state)).or_default() += 1;
+            }
+        });
+        let grants = grants.into_iter().map(|((direction, state), count)| {
+            let labels = [
+                ("direction", direction.to_owned()),
+                ("state", state.to_owned()),
+            ];
+            (labels, count)
+        });
+        sheet.gauges("brain_grants", "Grants by direction and state", grants);
+        let waiting = self.requests()?.items.len() as u64;
+        let (name, help) = ("brain_requests_pending", "Requests that wait for an answer");
+        sheet.gauge(name, help, waiting);
+        let entries = self.store().ledger_head()?;
+        let entries = entries.map_or(0, |head| head.tree.size());
+        let (name, help) = ("brain_ledger_entries", "Entries of the disclosure ledger");
+        sheet.counter(name, help, entries);
+        Ok(())
+    }
+
+    fn sync_metrics(&self, sheet: &mut Sheet) -> Result<(), Failure> {
         let peers = self.sync_status()?.peers;
         let states = super::sync::STATES.map(|state| {
             let count = peers.iter().filter(|peer| peer.state == state).count();
-            (state, count as u64)
+            ([("state", state.to_owned())], count as u64)
         });
-        let help = "Peers and own devices by state.";
-        page.labelled("brain_peers", ("gauge", "state"), help, &states);
+        sheet.gauges("brain_peers", "Peers and own devices by state", states);
         let uptime = self.0.started.elapsed().as_secs();
         let stale = peers.iter().map(|peer| peer.stale_s.unwrap_or(uptime));
-        let help = "Seconds since the peer that is furthest behind was proved equal.";
-        let stale = [("", stale.max().unwrap_or(0))];
-        page.family("brain_sync_staleness_seconds", "gauge", help, &stale);
-        let (counts, kind) = (self.0.sync.counts(), "counter");
-        let help = "Sessions by how they ended.";
-        let sessions = counts.sessions();
-        page.labelled(
-            "brain_sync_sessions_total",
-            (kind, "outcome"),
-            help,
-            &sessions,
-        );
-        let help = "Bytes of frames.";
-        let bytes = counts.directions();
-        page.labelled("brain_sync_bytes_total", (kind, "direction"), help, &bytes);
-        let help = "Items that a peer may have, by what the guard decided.";
-        let items = counts.decisions();
-        page.labelled("brain_egress_items_total", (kind, "decision"), help, &items);
+        let name = "brain_sync_staleness_seconds";
+        let help = "Seconds since the peer that is furthest behind was proved equal";
+        sheet.gauge(name, help, stale.max().unwrap_or(0));
+        let counts = self.0.sync.counts();
+        let (name, help) = ("brain_sync_sessions", "Sessions by how they ended");
+        sheet.counters(name, help, "outcome", &counts.sessions());
+        let (name, help) = ("brain_sync_bytes", "Bytes of frames");
+        sheet.counters(name, help, "direction", &counts.directions());
+        let name = "brain_egress_items";
+        let help = "Items that a peer may have, by what the guard decided";
+        sheet.counters(name, help, "decision", &counts.decisions());
         Ok(())
+    }
+
+    fn disk_metrics(&self, sheet: &mut Sheet) {
+        let home = Path::new(&self.0.home);
+        let kinds = [("rows", "store.redb"), ("text", "text")];
+        let used = kinds.map(|(kind, name)| {
+            let bytes = bytes_in(&home.join(name));
+            ([("kind", kind.to_owned())], bytes)
+        });
+        sheet.gauges("brain_store_bytes", "Bytes on disk by kind", used);
+        if let Ok(disk) = rustix::fs::statvfs(home) {
+            let (name, help) = ("brain_disk_free_bytes", "Bytes free for this node");
+            sheet.gauge(name, help, disk.f_bavail.saturating_mul(disk.f_frsize));
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_page_reads_as_prometheus_writes_it() {
-        let mut page = Page(String::new());
-        page.family("a_total", "counter", "All.", &[("", 3)]);
-        page.labelled("b", ("gauge", "state"), "Some.", &[("on", 1), ("off", 2)]);
-        let expected = "# HELP a_total All.\n# TYPE a_total counter\na_total 3\n\
-            # HELP b Some.\n# TYPE b gauge\nb{state=\"on\"} 1\nb{state=\"off\"} 2\n";
-        assert_eq!(page.0, expected);
+/// Returns what a file, or a folder without folders in it, takes on disk.
+fn bytes_in(path: &Path) -> u64 {
+    let taken = |path: &Path| fs::metadata(path).map_or(0, |found| found.blocks() * BLOCK_BYTES);
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| taken(&entry.path())).sum(),
+        Err(_) => taken(path),
     }
 }

@@ -76,6 +76,12 @@ impl Services {
         } else {
             None
         };
+        let mode = match mode {
+            SearchMode::Hybrid => "hybrid",
+            SearchMode::Text => "text",
+            SearchMode::Vector => "vector",
+        };
+        self.counting().search(mode, started.elapsed());
         Ok(SearchResponse {
             hits,
             facets,

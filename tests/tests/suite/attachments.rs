@@ -319,7 +319,7 @@ fn a_stranger_hears_the_same_of_what_is_there_and_what_is_not() {
         let listen = ["/ip4/127.0.0.1/udp/0/quic-v1".to_owned()];
         let key = DeviceKey::from_seed(&[42; 32]);
         let started = Network::start(&key, &listen, &ports, Door::default(), shutdown.clone());
-        let (network, _incoming, run) = started.expect("the network starts");
+        let (network, _incoming, run) = started.await.expect("the network starts");
         let running = runtime.spawn(run);
         for request in requests {
             let answer = ask(&network, &status, &request).await;

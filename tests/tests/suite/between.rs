@@ -88,13 +88,13 @@ impl Between {
             ..Guests::default()
         });
         let (sides, incoming) = runtime.block_on(async {
-            let side = |poses_as: &Node, talks_to: &Node, number: u8| {
+            let side = async |poses_as: &Node, talks_to: &Node, number: u8| {
                 let ports = folder.join(format!("{alias}.{number}.ports"));
                 let listen = ["/ip4/127.0.0.1/udp/0/quic-v1".to_owned()];
                 let key_of = key(poses_as);
                 let (door, stop) = (door.clone(), stop.clone());
                 let started = Network::start(&key_of, &listen, &ports, door, stop);
-                let (network, incoming, run) = started.expect("loopback has a port");
+                let (network, incoming, run) = started.await.expect("loopback has a port");
                 tasks.spawn(run);
                 let side = Side {
                     network,
@@ -103,8 +103,8 @@ impl Between {
                 };
                 (side, incoming)
             };
-            let (to_one, from_one) = side(other, one, 0);
-            let (to_other, from_other) = side(one, other, 1);
+            let (to_one, from_one) = side(other, one, 0).await;
+            let (to_other, from_other) = side(one, other, 1).await;
             ([to_one, to_other], [from_one, from_other])
         });
         let [from_one, from_other] = incoming;

@@ -9,6 +9,7 @@
 //! kills    two hundred kill -9 of two nodes that write and sync
 //! damaged  altered bytes are named by the real programs, and projections heal
 //! first_sync  a first sync with kill -9 of either side never starts over
+//! operator  the health check, and metrics that name nobody and that rules and boards can rely on
 //! outage   a peer that cannot be reached is said once, and shown
 //! flood    half-open connections and a hostile peer keep nobody out and take little memory
 //! integrity  a frozen author and a quarantined memory are named by status; both are got over
@@ -37,6 +38,7 @@ mod keys;
 mod kills;
 mod languages;
 mod locked;
+mod operator;
 mod outage;
 mod plaintext;
 mod sharing;

@@ -173,9 +173,9 @@ impl Hostile {
         for (key, is_stranger) in [(&owner.device, false), (&stranger, true)] {
             let ports = paired.folder().join(format!("hostile.{is_stranger}.ports"));
             let network = {
-                let _entered = runtime.enter();
                 let door = Door::default();
                 let started = Network::start(key, &[], &ports, door, stop.clone());
+                let started = runtime.block_on(started);
                 let (network, _incoming, run) = started.expect("it listens nowhere");
                 runtime.spawn(run);
                 network
