@@ -96,6 +96,8 @@ pub struct Tx<'a> {
     doomed: BTreeSet<MemoryId>,
     /// Peers of whom something changed that the other own devices should know.
     met: BTreeSet<PersonId>,
+    /// Peers who may not know all devices of this person.
+    unaware: BTreeSet<PersonId>,
     /// Forked memories of which it is not certain any more what counts.
     unsettled: BTreeSet<MemoryId>,
     /// A memory whose document failed, and why.
@@ -184,6 +186,7 @@ impl<'a> Tx<'a> {
             moved: BTreeMap::new(),
             doomed: BTreeSet::new(),
             met: BTreeSet::new(),
+            unaware: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             broken: RefCell::new(None),
             failure: RefCell::new(None),

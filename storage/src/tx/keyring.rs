@@ -22,7 +22,6 @@ use crdt::id::{DeviceId, GrantId, MemoryId, PersonId};
 use crdt::identity::DeviceCertificate;
 use crdt::identity::roster::Enrolment;
 use crdt::time::Timestamp;
-use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// The reason why a device was not added.
@@ -90,6 +89,8 @@ impl Tx<'_> {
             self.name_device(shown.device, name)?;
         }
         self.keep_keyring()?;
+        // Everybody is told of it at the end of the transaction.
+        self.unaware.extend(self.state.peers.keys());
         Ok(certificate)
     }
 
@@ -388,18 +389,22 @@ impl Tx<'_> {
             super::peers::set_addresses(&mut peer, *device, addresses.clone());
         }
         self.put_peer_row(peer);
+        // They were met by another device, which may not know of all devices.
+        self.unaware.insert(person);
     }
 
     /// Tells own devices of the peers of whom something changed, and wraps keys to new devices
     /// of theirs.
     pub(super) fn follow_peers(&mut self) -> Result<(), StoreError> {
-        let persons: BTreeSet<PersonId> = std::mem::take(&mut self.met);
-        for person in persons {
+        let met = std::mem::take(&mut self.met);
+        self.unaware.extend(&met);
+        for person in met {
             let told = self.follow_peer(person);
-            told.map_err(|error| match error {
-                AppendError::Store(error) => error,
-                other => StoreError::Replay(self.state.head, other.to_string()),
-            })?;
+            told.map_err(|error| self.own_failure(error))?;
+        }
+        for person in std::mem::take(&mut self.unaware) {
+            let told = self.introduce_all(person);
+            told.map_err(|error| self.own_failure(error))?;
         }
         Ok(())
     }

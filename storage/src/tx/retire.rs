@@ -423,6 +423,26 @@ impl Tx<'_> {
             .collect()
     }
 
+    /// Shows a paired person the certificates of my other devices: they let nobody in whom they do
+    /// not know, and a device that never wrote anything would stand before their door.
+    pub(super) fn introduce_all(&mut self, person: PersonId) -> Result<(), AppendError> {
+        if self.is_replaying || self.am_retired() || !self.state.is_paired(person) {
+            return Ok(());
+        }
+        let mine = self.owner.device.id();
+        let devices = self.state.own_devices().filter(|found| !found.retired);
+        let devices = devices.map(|found| found.certificate.device);
+        let others: Vec<DeviceId> = devices.filter(|device| *device != mine).collect();
+        if !others.is_empty() {
+            // The feed of a device begins with its own certificate.
+            self.introduce(person, mine)?;
+        }
+        for device in others {
+            self.introduce(person, device)?;
+        }
+        Ok(())
+    }
+
     /// Shows a person the certificate of a device of mine, if that was not done.
     pub(super) fn introduce(
         &mut self,

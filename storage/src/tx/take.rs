@@ -127,7 +127,7 @@ impl Tx<'_> {
     }
 
     /// Says why an event of one's own, which follows from what came, could not be written.
-    fn own_failure(&self, error: AppendError) -> StoreError {
+    pub(super) fn own_failure(&self, error: AppendError) -> StoreError {
         match error {
             AppendError::Store(error) => error,
             other => StoreError::Replay(self.state.head, other.to_string()),

@@ -278,6 +278,57 @@ fn peers_and_grants_of_one_device_are_those_of_all() {
     );
 }
 
+/// Tells whether a node knows a device, and so lets it in.
+fn lets_in(node: &Node, device: DeviceId) -> bool {
+    node.store()
+        .read(|state| state.authority.device(&device).is_some())
+}
+
+#[test]
+fn friends_know_a_device_that_never_wrote_anything() {
+    let [phone, friend] = persons();
+    let laptop = join(&phone, 30);
+    tell(&phone, &friend);
+    assert!(lets_in(&friend, device(&laptop)), "it was there already");
+    // Whoever is paired later, by either device, hears of the other one.
+    sync(&phone, &laptop);
+    let [late, later_still] = [2, 3].map(|seed| Node::new(seed, NOW));
+    for (host, new) in [(&laptop, &late), (&phone, &later_still)] {
+        host.pair(new, later(2));
+        new.pair(host, later(2));
+        sync(&phone, &laptop);
+        tell(host, new);
+    }
+    assert!(lets_in(&late, device(&phone)), "paired by the laptop");
+    assert!(
+        lets_in(&later_still, device(&laptop)),
+        "paired by the phone"
+    );
+    // A friend whom another device met, by a device that this one did not know then.
+    let tablet = join(&phone, 31);
+    let last = Node::new(4, NOW);
+    laptop.pair(&last, later(3));
+    last.pair(&laptop, later(3));
+    sync(&phone, &laptop);
+    tell(&laptop, &last);
+    assert!(
+        lets_in(&last, device(&tablet)),
+        "met before they knew of each other"
+    );
+    // Nothing is said twice.
+    let events = |friend: &Node| {
+        let frontier = phone.store().consent_frontier(friend.person());
+        frontier.values().sum::<u64>()
+    };
+    let before = events(&friend);
+    phone.transact(later(4), |tx| {
+        tx.note_contact(friend.person(), friend.certificate.device, Vec::new());
+        Ok(())
+    });
+    assert_eq!(events(&friend), before);
+    assert!(!lets_in(&Node::new(5, NOW), device(&laptop)));
+}
+
 #[test]
 fn two_devices_that_draw_a_key_for_the_same_epoch_read_each_other() {
     let [phone, friend] = persons();

@@ -27,6 +27,9 @@ const PAUSE_QUICK_MAX_MS: u64 = 1_800_000;
 /// The longest pause between retries of an unequal proof, for the same reason.
 const RETRY_MAX_MS: u64 = 3_600_000;
 
+/// Why a session ends whose peer should say something and does not.
+const GAVE_UP: &str = "the peer does not go on";
+
 /// One way of a link.
 #[derive(Default)]
 pub(super) struct Wire {
@@ -390,6 +393,7 @@ impl Day {
             std::mem::take(&mut end.faults),
         );
         let is_tampered = link.is_tampered;
+        let is_quiet = link.wires.iter().all(|wire| wire.queue.is_empty());
         let hostile = self.is_hostile(from) || self.is_hostile(to);
         self.rules
             .witnessed((from, to), hostile, &witnessed, &faults);
@@ -407,6 +411,12 @@ impl Day {
                 self.check_content((from, to), content, now);
             }
         }
+        // Each waits for the other, and nothing is on its way: a word was never said.
+        let gave_up = closed.is_some_and(|(reason, _)| reason == GAVE_UP) && self.is_up(to);
+        assert!(
+            !gave_up || !is_quiet || is_tampered || hostile,
+            "two honest peers came to a standstill ({from} by {to})"
+        );
         self.note_acknowledged(from, stored);
         for frame in out {
             for frame in self.twist((from, to), frame) {
