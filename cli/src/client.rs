@@ -7,8 +7,9 @@ use crate::address::NodeAddress;
 use crate::error::{CommandError, Refusal};
 use protocol::api::memories::BODY_BYTES_MAX;
 use protocol::api::{PAGE_MAX, Page};
+use protocol::trace::{self, TraceContext};
 use reqwest::blocking::{Body, Client as Http, ClientBuilder, RequestBuilder, Response};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,13 +36,18 @@ pub(crate) struct Client {
 pub(crate) type Query<'a> = [(&'a str, &'a str)];
 
 impl Client {
-    /// Makes a client; it connects when the first request goes out.
+    /// Makes a client; it connects when the first request goes out. Its requests are below a step of
+    /// a trace, if there is one.
     pub(crate) fn new(
         address: NodeAddress,
         timeout: Option<Duration>,
+        step: Option<TraceContext>,
     ) -> Result<Self, CommandError> {
+        let mut headers = HeaderMap::new();
+        let step = step.and_then(|step| HeaderValue::from_str(&step.to_string()).ok());
+        headers.extend(step.map(|step| (HeaderName::from_static(trace::HEADER), step)));
         // A proxy of the environment must not see what is said to the own node.
-        let builder = ClientBuilder::new().no_proxy();
+        let builder = ClientBuilder::new().no_proxy().default_headers(headers);
         let (builder, base) = match &address {
             NodeAddress::Socket(path) => {
                 let base = Url::parse("http://localhost").expect("this is a URL");
@@ -329,6 +335,7 @@ fn carry(request: RequestBuilder, body: &impl Serialize) -> Result<RequestBuilde
             code: "too_large".to_owned(),
             hints: vec!["split the text, or keep the file and add its path".to_owned()],
             status: StatusCode::PAYLOAD_TOO_LARGE.as_u16(),
+            trace_id: None,
         })));
     }
     Ok(request.json(body))
@@ -354,6 +361,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> Refusal {
         code: text("code").unwrap_or_else(|| format!("http_{}", status.as_u16())),
         hints: hints.collect(),
         status: status.as_u16(),
+        trace_id: text("trace_id"),
     }
 }
 

@@ -40,14 +40,20 @@ use crate::environment::Environment;
 use crate::error::CommandError;
 use crate::report::Report;
 use crate::ui::Ui;
+use protocol::trace::TraceContext;
 
-/// Runs a command.
-pub(crate) fn run(ui: &Ui, environment: &Environment, cli: Cli) -> Result<Report, CommandError> {
+/// Runs a command; its requests are below a step of a trace, if there is one.
+pub(crate) fn run(
+    ui: &Ui,
+    environment: &Environment,
+    cli: Cli,
+    step: Option<TraceContext>,
+) -> Result<Report, CommandError> {
     let address = cli
         .globals
         .node
         .unwrap_or_else(|| NodeAddress::usual(environment));
-    let client = Client::new(address, cli.globals.timeout)?;
+    let client = Client::new(address, cli.globals.timeout, step)?;
     match cli.command {
         Command::Status(args) => status::run(&client, &args),
         Command::Id(args) => id::run(&client, ui, &args),

@@ -1,6 +1,7 @@
 //! What the environment says: folders, locale, colours, editor. Nothing else reads it, except
 //! `BRAIN_NODE`, which is the default of `--node`.
 
+use crate::trace::Tracing;
 use std::path::PathBuf;
 
 /// What the environment wishes about colours.
@@ -32,6 +33,8 @@ pub(crate) struct Environment {
     pub(crate) color: ColorWish,
     /// `VISUAL`, else `EDITOR`.
     pub(crate) editor: Option<String>,
+    /// Where traces go, and what this command is a step of.
+    pub(crate) tracing: Tracing,
 }
 
 impl Environment {
@@ -56,6 +59,10 @@ impl Environment {
                 .or_else(|| text("LANG")),
             color,
             editor: text("VISUAL").or_else(|| text("EDITOR")),
+            tracing: Tracing {
+                endpoint: text("OTEL_EXPORTER_OTLP_ENDPOINT"),
+                parent: text("TRACEPARENT").and_then(|text| text.parse().ok()),
+            },
         }
     }
 

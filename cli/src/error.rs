@@ -23,6 +23,8 @@ pub(crate) struct Refusal {
     pub(crate) hints: Vec<String>,
     /// The HTTP status.
     pub(crate) status: u16,
+    /// The trace that it is a step of, where the node records traces.
+    pub(crate) trace_id: Option<String>,
 }
 
 /// The reason why a command did not work.
@@ -126,6 +128,9 @@ pub(crate) struct Explained {
     pub(crate) code: String,
     /// The exit code.
     pub(crate) exit: u8,
+    /// The trace that it is a step of, where the node records traces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trace_id: Option<String>,
 }
 
 /// The schema of errors.
@@ -243,6 +248,10 @@ impl CommandError {
                 .collect(),
             code: self.code().to_owned(),
             exit: self.exit().number(),
+            trace_id: match self {
+                Self::Refused(refusal) => refusal.trace_id.clone(),
+                _ => None,
+            },
         }
     }
 }
@@ -261,7 +270,12 @@ impl Explained {
         for (at, hint) in self.hints.iter().enumerate() {
             line(if at == 0 { "do" } else { "" }, hint);
         }
-        line("code", &format!("{} (exit {})", self.code, self.exit));
+        let trace = self.trace_id.as_ref();
+        let trace = trace.map_or(String::new(), |trace| format!(" · trace {trace}"));
+        line(
+            "code",
+            &format!("{} (exit {}){trace}", self.code, self.exit),
+        );
         text
     }
 }
@@ -278,11 +292,22 @@ mod tests {
             code: "not_found".into(),
             hints: vec!["brainctl ls".into(), "brainctl search".into()],
             status: 404,
+            trace_id: None,
         };
-        let text = CommandError::Refused(Box::new(refusal)).explain().text();
+        let text = CommandError::Refused(Box::new(refusal.clone()))
+            .explain()
+            .text();
         let expect = "✗ Nothing has this id\n  why   no id begins with \"zzzz\"\n  \
                       do    brainctl ls\n        brainctl search\n  code  not_found (exit 3)\n";
         assert_eq!(text, expect);
+        let trace_id = Some("7f3c".to_owned());
+        let refusal = Refusal {
+            trace_id,
+            ..refusal
+        };
+        let text = CommandError::Refused(Box::new(refusal)).explain().text();
+        let expect = "  code  not_found (exit 3) · trace 7f3c\n";
+        assert!(text.ends_with(expect), "{text}");
     }
 
     #[test]

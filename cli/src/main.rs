@@ -17,26 +17,41 @@ mod exit;
 mod report;
 mod select;
 mod shell;
+mod trace;
 mod ui;
 
 use args::Cli;
-use clap::Parser as _;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use environment::Environment;
 use error::{CommandError, Explained};
 use std::ffi::OsString;
 use std::process::ExitCode;
+use trace::Trace;
 use ui::Ui;
 
 fn main() -> ExitCode {
     let environment = Environment::read();
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    match Cli::try_parse_from(&arguments) {
-        Ok(cli) => run(cli, &environment, &arguments),
+    let matches = Cli::command().try_get_matches_from(&arguments);
+    let read = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, named(&matches))));
+    match read {
+        Ok((cli, command)) => run(cli, &command, &environment, &arguments),
         Err(error) => refuse(&error, &environment, &arguments),
     }
 }
 
-fn run(cli: Cli, environment: &Environment, arguments: &[OsString]) -> ExitCode {
+/// Returns the words of the command, as they are defined and without what it is about.
+fn named(matches: &ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut at = matches;
+    while let Some((word, below)) = at.subcommand() {
+        words.push(word);
+        at = below;
+    }
+    words.join(" ")
+}
+
+fn run(cli: Cli, command: &str, environment: &Environment, arguments: &[OsString]) -> ExitCode {
     let words: Vec<_> = arguments
         .iter()
         .skip(1)
@@ -44,15 +59,30 @@ fn run(cli: Cli, environment: &Environment, arguments: &[OsString]) -> ExitCode 
         .collect();
     let again = shell::again_with_yes(words.iter().map(AsRef::as_ref));
     let ui = Ui::new(&cli.globals, environment, again);
-    let result = command::run(&ui, environment, cli)
+    let trace = Trace::begin(&environment.tracing, command).unwrap_or_else(|reason| {
+        untraced(&ui, &reason);
+        Trace::silent(&environment.tracing)
+    });
+    let result = command::run(&ui, environment, cli, trace.step())
         .and_then(|report| ui.show(&report).map(|()| report.exit()));
-    match result {
-        Ok(exit) => ExitCode::from(exit.number()),
+    let exit = match result {
+        Ok(exit) => exit.number(),
         Err(error) => {
             ui.fail(&error.explain());
-            ExitCode::from(error.exit().number())
+            error.exit().number()
         }
+    };
+    if let Some(reason) = trace.end(exit) {
+        untraced(&ui, &reason);
     }
+    ExitCode::from(exit)
+}
+
+/// Says that the collector got nothing: the command itself does not depend on it.
+fn untraced(ui: &Ui, reason: &str) {
+    ui.note(&format!(
+        "No trace was sent to OTEL_EXPORTER_OTLP_ENDPOINT: {reason}\n"
+    ));
 }
 
 /// Shows help, or why the command line does not read.

@@ -182,6 +182,12 @@ pub struct Telemetry {
     /// An address such as `127.0.0.1:9464` that serves `/metrics` and nothing else, without a token,
     /// to whoever reaches it. They name nobody, but they count. Default: none.
     pub metrics_listen: String,
+    /// A collector that traces are sent to over OTLP, such as `http://127.0.0.1:4318`. Default: what
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` says, else none, and then nothing is recorded.
+    pub otlp_endpoint: String,
+    /// Whether peers who do the same are told to which trace a memory belongs that is sent to them,
+    /// and theirs are gone on with: two random numbers. Default: no.
+    pub trace_peers: bool,
 }
 
 impl Default for Telemetry {
@@ -190,6 +196,8 @@ impl Default for Telemetry {
             log: "info,libp2p_swarm=warn".to_owned(),
             log_format: LogFormat::Text,
             metrics_listen: String::new(),
+            otlp_endpoint: String::new(),
+            trace_peers: false,
         }
     }
 }
@@ -292,6 +300,10 @@ impl Config {
         let origin = places.config.display().to_string();
         let mut config = Self::read(&text, &origin, variables)?;
         config.unlock.credentials_directory = variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        if config.telemetry.otlp_endpoint.is_empty() {
+            let standard = variable("OTEL_EXPORTER_OTLP_ENDPOINT");
+            config.telemetry.otlp_endpoint = standard.unwrap_or_default();
+        }
         if let Err(message) = config.index.embeddings() {
             return Err(ConfigError::Invalid {
                 origin: "[index]".to_owned(),
@@ -344,7 +356,7 @@ fn parse_value(key: &str, value: &str) -> toml::Value {
             .filter(|item| !item.is_empty());
         return toml::Value::Array(items.map(|item| item.to_owned().into()).collect());
     }
-    if key == "allow_remote"
+    if matches!(key, "allow_remote" | "trace_peers")
         && let Ok(value) = value.parse::<bool>()
     {
         return value.into();

@@ -48,6 +48,8 @@ pub struct Review {
     pub frames: Vec<Cleared<Content>>,
     /// Items that may not leave now.
     pub withheld: u32,
+    /// The memories that the frames are of.
+    pub memories: Vec<MemoryId>,
 }
 
 /// The memberships behind the items of a view that are not events.
@@ -71,7 +73,9 @@ pub fn review(
     let disclosure = store.transact(clock::now(), |tx| tx.disclose(person, &events, &members))?;
     let mut all: Vec<(u64, Vec<u8>)> = Vec::new();
     let mut keys = Vec::new();
+    let mut memories = Vec::new();
     for memory in disclosure.memories {
+        memories.push(memory.memory);
         all.extend(memory.events);
         keys.extend(memory.keys);
     }
@@ -101,6 +105,7 @@ pub fn review(
     Ok(Review {
         frames,
         withheld: disclosure.withheld,
+        memories,
     })
 }
 

@@ -17,7 +17,6 @@
 pub mod builtin;
 pub mod chosen;
 pub mod chunk;
-mod client;
 pub mod endpoint;
 mod matrix;
 pub mod models;

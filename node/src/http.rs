@@ -36,7 +36,7 @@ mod tray;
 
 pub use axum::Router;
 pub use edge::{Edge, Transport};
-pub use guard::guard;
+pub use guard::{guard, guard_open};
 pub use locked::locked_router;
 pub use metrics::{locked_metrics_router, metrics_router};
 pub use openapi::document;

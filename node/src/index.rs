@@ -7,6 +7,9 @@ mod chosen;
 
 use crate::embed::chunk;
 use crate::embed::models::Models;
+use crate::telemetry::journeys;
+use crate::telemetry::traces::Span;
+use crdt::id::MemoryId;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::store::generations::Generation;
@@ -97,6 +100,7 @@ fn embed_some(store: &Store, models: &Models) -> Result<bool, StoreError> {
     if span.from == span.until {
         return Ok(false);
     }
+    let began = Instant::now();
     let mut vectors = Vec::with_capacity(memories.len());
     for memory in memories {
         let mut made = Vec::new();
@@ -110,5 +114,15 @@ fn embed_some(store: &Store, models: &Models) -> Result<bool, StoreError> {
         vectors.push((memory.memory, made));
     }
     store.put_vectors(Generation::BuiltIn, &vectors, span)?;
+    note_embedding("built_in", &vectors, began);
     Ok(true)
+}
+
+/// Notes that memories were embedded, in the trace that brought each.
+fn note_embedding(model: &'static str, vectors: &[(MemoryId, Vec<Vec<f32>>)], began: Instant) {
+    for step in journeys::of(vectors.iter().map(|(memory, _)| *memory)) {
+        let span = Span::since("embed", step, began);
+        span.word("brain.model", model);
+        span.count("brain.memories", vectors.len());
+    }
 }

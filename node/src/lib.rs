@@ -6,6 +6,7 @@
 //! outgoing  protocol::session -> egress::review (ledger) -> Cleared -> sync::driver -> net
 //! ```
 
+mod client;
 pub mod clock;
 pub mod config;
 pub mod egress;

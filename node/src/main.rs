@@ -1,9 +1,10 @@
 //! `brain-node`: arguments, configuration, signals, exit code. Everything else is in the library.
 
 use clap::{Parser, Subcommand};
-use node::config::{Config, LogFormat, Places};
+use node::config::{Config, Places};
 use node::health;
 use node::runtime::{self, Life, Said, StartError};
+use node::telemetry::{log, traces};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +33,9 @@ enum Command {
     Healthcheck,
 }
 
+/// What to do about traces that cannot be sent.
+const TRACES_HINT: &str =
+    "set telemetry.otlp_endpoint to a collector such as http://127.0.0.1:4318, or to nothing";
 /// How long a thread waits for more work that blocks.
 const IDLE_THREAD: Duration = Duration::from_mins(10);
 
@@ -61,7 +65,8 @@ fn read_config() -> Result<(Places, Config), node::config::ConfigError> {
 }
 
 fn serve(places: &Places, config: &Config, locked: bool) -> ExitCode {
-    start_log(config);
+    log::start(&config.telemetry);
+    keep_no_core();
     // A session blocks for the store several times; a thread for each is not begun anew.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -71,7 +76,14 @@ fn serve(places: &Places, config: &Config, locked: bool) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.to_string(), "is the system out of threads?", 1),
     };
+    let exporting = match traces::start(&config.telemetry, runtime.handle().clone()) {
+        Ok(exporting) => exporting,
+        Err(error) => return fail(&error.to_string(), TRACES_HINT, 2),
+    };
     let outcome = runtime.block_on(live(places, config, locked));
+    if let Some(exporting) = exporting {
+        exporting.end();
+    }
     runtime.shutdown_timeout(Duration::from_millis(500));
     match outcome {
         Ok(life) if life.is_locked => begin_locked(&life),
@@ -80,20 +92,8 @@ fn serve(places: &Places, config: &Config, locked: bool) -> ExitCode {
     }
 }
 
-fn start_log(config: &Config) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.telemetry.log);
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match config.telemetry.log_format {
-        LogFormat::Text => {
-            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            log.with_target(false).with_ansi(is_terminal).init();
-        }
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    // Keys must not end up in a core file.
+/// Keys must not end up in a core file.
+fn keep_no_core() {
     let none = rustix::process::Rlimit {
         current: Some(0),
         maximum: Some(0),
@@ -128,12 +128,20 @@ async fn live(places: &Places, config: &Config, locked: bool) -> Result<Life, St
 
 fn say_ready(services: &node::service::Services) {
     if let Ok(status) = services.status() {
+        // What a service says is kept in a log, and a log names no person.
+        let is_watched = std::io::IsTerminal::is_terminal(&std::io::stdout());
+        let you = if is_watched {
+            format!(
+                "  you      {}\n  words    {}\n",
+                status.person, status.words
+            )
+        } else {
+            String::new()
+        };
         say(&format!(
-            "brain-node {} is ready\n  you      {}\n  words    {}\n  folder   {}\n  \
+            "brain-node {} is ready\n{you}  folder   {}\n  \
              api      {}\n  next     brainctl add \"my first memory\"",
             status.version,
-            status.person,
-            status.words,
             status.home,
             status.api.join("  "),
         ));

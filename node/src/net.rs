@@ -12,6 +12,7 @@
 mod addresses;
 pub mod door;
 mod gate;
+mod silence;
 mod swarm;
 mod waiting;
 

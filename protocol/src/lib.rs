@@ -8,5 +8,6 @@ pub mod limits;
 pub mod reconcile;
 pub mod session;
 pub mod ticket;
+pub mod trace;
 pub mod view;
 pub mod wire;

@@ -25,6 +25,7 @@ mod input;
 mod reconciling;
 mod status;
 mod syncing;
+mod tracing;
 mod transfer;
 mod witness;
 
@@ -44,6 +45,7 @@ use crdt::time::Timestamp;
 use greeting::Greeting;
 use status::Flow;
 use syncing::Syncing;
+use tracing::Tracing;
 use witness::Witnessing;
 
 /// Which side opened the connection; it leads the reconciliation.
@@ -91,6 +93,7 @@ pub struct Session {
     /// Whether the driver was asked to look again whether the peer goes on.
     is_watched: bool,
     witnessing: Witnessing,
+    tracing: Tracing,
     status: Status,
     /// The status that was last told.
     reported: Status,
@@ -113,6 +116,7 @@ impl Session {
             heard: Timestamp(0),
             is_watched: false,
             witnessing: Witnessing::default(),
+            tracing: Tracing::default(),
             status: Status::default(),
             reported: Status::default(),
         }
@@ -186,6 +190,7 @@ impl Session {
         }
         match (&self.phase, message) {
             (Phase::Greeting(_), message) => self.handle_greeting(message),
+            (_, Control::Trace(step)) => self.handle_trace(step),
             (Phase::Consenting(_), Control::FrontierIs(digest)) => self.handle_frontier_is(digest),
             (_, Control::Frontier(tips)) => self.handle_their_frontier(tips),
             (_, Control::Consent { events, last }) => self.handle_consent(events, last),

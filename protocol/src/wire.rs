@@ -21,10 +21,13 @@ pub const VERSION_MIN: u16 = 2;
 ///
 /// 1. fingerprints were hashes over sorted ids; not understood any more, and said so;
 /// 2. fingerprints are sums ([`crate::view`]), everything is said in full;
-/// 3. what the other side may know already is said by its digest ([`brief`]).
-pub const VERSION_MAX: u16 = 3;
+/// 3. what the other side may know already is said by its digest ([`brief`]);
+/// 4. where both sides allow it, content comes with the trace that it belongs to.
+pub const VERSION_MAX: u16 = 4;
 /// From this version on, digests are understood.
 pub const VERSION_BRIEF: u16 = 3;
+/// From this version on, traces are understood.
+pub const VERSION_TRACED: u16 = 4;
 
 const CONTENT_TAG: u8 = 128;
 

@@ -26,6 +26,8 @@ pub mod state;
 mod witness;
 mod writers;
 
+pub use writers::WriteLoad;
+
 use crate::cipher::MasterKey;
 use crate::content;
 use crate::entropy::Entropy;

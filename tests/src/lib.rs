@@ -17,6 +17,7 @@
 )]
 
 pub mod binaries;
+pub mod collector;
 pub mod console;
 pub mod endpoint;
 pub mod fuzz;

@@ -64,10 +64,14 @@ impl Output {
     }
 }
 
-/// Takes every variable away that belongs to a node of the developer's own.
+/// Takes every variable away that belongs to a node, or a trace, of the developer's own.
 pub fn forget_foreign_nodes(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("BRAIN_") {
+        let text = name.to_string_lossy();
+        if ["BRAIN_", "OTEL_", "TRACEPARENT"]
+            .iter()
+            .any(|start| text.starts_with(start))
+        {
             command.env_remove(name);
         }
     }

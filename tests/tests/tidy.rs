@@ -33,7 +33,7 @@ const MAY_SEE: [(&str, &[&str]); 7] = [
 ];
 
 /// Where a heavy crate lives: files whose path begins like this, as a file or a folder.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 19] = [
     ("automerge", &["crdt/src/memory"]),
     ("hpke", &["crdt/src/envelope/wrap"]),
     ("negentropy", &["protocol/src/reconcile"]),
@@ -49,7 +49,21 @@ const HOMES: [(&str, &[&str]); 14] = [
         "clap",
         &["cli/src", "node/src/main", "node/examples", "testnet/src"],
     ),
-    ("hyper_rustls", &["node/src/embed"]),
+    ("hyper_rustls", &["node/src/client"]),
+    ("opentelemetry", &["node/src/telemetry", "cli/src/trace"]),
+    (
+        "opentelemetry_http",
+        &["node/src/telemetry", "cli/src/trace"],
+    ),
+    (
+        "opentelemetry_otlp",
+        &["node/src/telemetry", "cli/src/trace"],
+    ),
+    (
+        "opentelemetry_sdk",
+        &["node/src/telemetry", "cli/src/trace"],
+    ),
+    ("opentelemetry_proto", &["tests/src/collector"]),
     ("reqwest", &["cli/src", "tests"]),
 ];
 

@@ -25,7 +25,7 @@ fn node(answers: Vec<(u16, &'static str)>) -> (Client, JoinHandle<Vec<String>>) 
         lines
     });
     (
-        Client::new(NodeAddress::parse(&url).unwrap(), None).unwrap(),
+        Client::new(NodeAddress::parse(&url).unwrap(), None, None).unwrap(),
         thread,
     )
 }
@@ -107,7 +107,7 @@ fn a_problem_becomes_a_refusal() {
 #[test]
 fn a_missing_socket_is_an_unreachable_node() {
     let address = NodeAddress::Socket("/nowhere/api.sock".into());
-    let client = Client::new(address, None).unwrap();
+    let client = Client::new(address, None, None).unwrap();
     let error = client
         .get::<SyncStatus>(&["v1", "sync"], &[])
         .unwrap_err()

@@ -203,6 +203,7 @@ fn too_large(path: &Path, length: u64, limit: u64) -> CommandError {
         code: "too_large".to_owned(),
         hints: vec!["raise attachments.max_file_bytes, up to 4 GiB".to_owned()],
         status: 413,
+        trace_id: None,
     }))
 }
 

@@ -7,8 +7,8 @@
 //! `localhost` is pinned to loopback); no word of an answer gets into an error or the log, for it
 //! may repeat the text; an accepted answer has one finite vector per text, all of one size.
 
-use super::client::{self, Client, Unread};
 use super::{EmbedError, Embedder, Purpose};
+use crate::client::{self, Client, Unread};
 use crate::config::{Dialect, Endpoint, Index};
 use hyper::Response;
 use serde::Deserialize;
@@ -47,7 +47,7 @@ impl HttpEmbedder {
         index: &Index,
         shutdown: CancellationToken,
     ) -> Result<Self, EmbedError> {
-        let http = Client::new(&endpoint.url)?;
+        let http = Client::new(&endpoint.url).map_err(EmbedError::Client)?;
         let embedder = Self {
             name: format!("http:{}", index.model),
             model: index.model.clone(),

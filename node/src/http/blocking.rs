@@ -4,6 +4,7 @@
 
 use crate::http::error::Refusal;
 use crate::service::{Failure, Services};
+use crate::telemetry::traces;
 use axum::Json;
 
 /// Runs a blocking call of a service on a thread of its own.
@@ -12,7 +13,7 @@ where
     T: Send + 'static,
     F: FnOnce(&Services) -> Result<T, Failure> + Send + 'static,
 {
-    match tokio::task::spawn_blocking(move || work(&services)).await {
+    match tokio::task::spawn_blocking(traces::carried(move || work(&services))).await {
         Ok(done) => done.map_err(Refusal::from),
         Err(error) => {
             tracing::error!(%error, "a service did not return");

@@ -5,6 +5,7 @@
 //! Invariant: [`status`] is the only place where a code meets an HTTP status.
 
 use crate::service::Failure;
+use crate::telemetry::traces;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::api::problem::{ErrorCode, Problem};
@@ -132,6 +133,7 @@ impl IntoResponse for Refusal {
             detail: self.detail,
             code: self.code,
             hints: self.hints,
+            trace_id: traces::here().map(|step| step.trace_id()),
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response();

@@ -5,15 +5,18 @@
 //! It is not about bodies; see `extract`.
 //! Invariant: whatever happens inside, the answer is the route's or a problem document.
 
-use crate::http::edge::{Edge, admit};
+use crate::http::edge::{Edge, admit, admit_without_token};
 use crate::http::error::Refusal;
 use crate::http::extract::Segment;
+use crate::http::metrics::method_word;
+use crate::telemetry::traces::Span;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use protocol::api::problem::ErrorCode;
+use protocol::trace;
 use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +26,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 /// The longest path and query, in bytes: the longest query of a search, percent-encoded, fits.
 const TARGET_BYTES_MAX: usize = 4_096;
+/// Routes that are asked again and again to see whether the node is well.
+const UNTRACED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// The most requests that are worked on at once by one listener.
 const IN_FLIGHT_MAX: usize = 64;
 /// The longest that a route may work, which is as long as `brainctl` waits. Rebuilding is the slowest
@@ -67,23 +72,70 @@ pub fn guard(router: Router, edge: Edge) -> Router {
     })
 }
 
+/// Puts a guard around what needs no token on a loopback listener: it keeps web pages out, also
+/// those that had a name resolved to this machine.
+pub fn guard_open(router: Router, edge: Edge) -> Router {
+    let check = async |State(edge): State<Arc<Edge>>, request: Request, next: Next| {
+        let (head, body) = request.into_parts();
+        match admit_without_token(&edge, &head) {
+            Ok(()) => next.run(Request::from_parts(head, body)).await,
+            Err(refusal) => refusal.into_response(),
+        }
+    };
+    router.layer(from_fn_with_state(Arc::new(edge), check))
+}
+
 /// Lets a request through to its route, within the bounds.
 async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     // Only the pattern of the route is logged: paths and queries carry ids and words.
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = bounded(gate, request, next)
-        .await
-        .unwrap_or_else(Refusal::into_response);
+    let span = traced(&request, route.as_ref());
+    let answered = async {
+        let response = bounded(gate, request, next)
+            .await
+            .unwrap_or_else(Refusal::into_response);
+        note(&method, route.as_ref(), &response, started);
+        response
+    };
+    let mut response = span.around(answered).await;
+    name_trace(&span, &mut response);
+    response
+}
+
+/// Begins the step of a trace that a request is; probes are none.
+fn traced(request: &Request, route: Option<&MatchedPath>) -> Span {
+    let route = route.map_or("other", MatchedPath::as_str);
+    if UNTRACED.contains(&route) {
+        return Span::none();
+    }
+    let parent = request.headers().get(trace::HEADER);
+    let parent = parent.and_then(|value| value.to_str().ok()?.parse().ok());
+    Span::serve(method_word(request.method()), route, parent)
+}
+
+/// Says how a step went, and in the answer which trace it is of.
+fn name_trace(span: &Span, response: &mut Response) {
+    let status = response.status();
+    span.count("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.fail();
+    }
+    let name = span.context().map(|step| step.to_string());
+    if let Some(name) = name.and_then(|name| HeaderValue::from_str(&name).ok()) {
+        response.headers_mut().insert(trace::HEADER, name);
+    }
+}
+
+fn note(method: &Method, route: Option<&MatchedPath>, response: &Response, started: Instant) {
     tracing::debug!(
         %method,
-        route = route.as_ref().map_or("none", MatchedPath::as_str),
+        route = route.map_or("none", MatchedPath::as_str),
         status = response.status().as_u16(),
         took_ms = started.elapsed().as_millis(),
         "answered"
     );
-    response
 }
 
 /// Checks the head, takes a place among the requests in flight, and runs the route in time.

@@ -6,6 +6,7 @@ use crate::service::Services;
 use crate::telemetry::metrics::{CONTENT_TYPE as TEXT, locked_page};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -33,17 +34,20 @@ pub(super) async fn measure(
     request: Request,
     next: Next,
 ) -> Response {
-    let (started, method) = (Instant::now(), request.method().clone());
+    let (started, method) = (Instant::now(), method_word(request.method()));
+    let working = services.counting().working();
     let answer = next.run(request).await;
+    drop(working);
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
-    let method = if METHODS.contains(&method.as_str()) {
-        method.as_str()
-    } else {
-        "other"
-    };
     let counting = services.counting();
     counting.request(route, method, answer.status().as_u16(), started.elapsed());
     answer
+}
+
+/// Returns the word for a method that routes have, and one for all others.
+pub(super) fn method_word(method: &Method) -> &'static str {
+    let known = METHODS.iter().find(|known| **known == method.as_str());
+    known.copied().unwrap_or("other")
 }
 
 /// Builds what the listener for metrics serves: the one page, and nothing else.

@@ -87,6 +87,7 @@ impl Indexer<'_> {
         if span.from == span.until {
             return Ok(false);
         }
+        let began = Instant::now();
         let mut made = Vec::with_capacity(memories.len());
         let mut pieces: Vec<Piece> = Vec::new();
         for (at, memory) in memories.into_iter().enumerate() {
@@ -112,6 +113,7 @@ impl Indexer<'_> {
             }
         }
         self.store.put_vectors(Generation::Chosen, &made, span)?;
+        super::note_embedding("chosen", &made, began);
         Ok(true)
     }
 

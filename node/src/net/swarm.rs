@@ -4,6 +4,7 @@ use super::Stream;
 use super::addresses::{device_of, is_dialable, peer_of, port_of, with_port};
 use super::door::{Door, Standing};
 use super::gate::Gate;
+use super::silence::{Heard, PING_EVERY, SILENCE_MAX};
 use super::waiting::{HANDSHAKE, QUIC, TCP, WaitingRoom};
 use crdt::id::DeviceId;
 use crdt::identity::DeviceKey;
@@ -14,7 +15,7 @@ use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::upgrade::Version;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, noise, quic, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, noise, ping, quic, tcp, yamux};
 use libp2p_stream as streams;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,8 @@ const INCOMING_MAX: usize = 64;
 struct Behaviour {
     limits: Limits,
     gate: Gate,
+    /// Has something come on every connection that stands; see [`super::silence`].
+    ping: ping::Behaviour,
     streams: streams::Behaviour,
 }
 
@@ -249,6 +252,7 @@ fn build(device: &DeviceKey, door: Door) -> Result<Swarm<Behaviour>, NetworkErro
     multiplexed.set_max_num_streams(STREAMS_MAX as usize);
     let noise = noise::Config::new(&key).map_err(|error| failed(error.to_string()))?;
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .map(|stream, _| Heard::new(stream, SILENCE_MAX))
         .upgrade(Version::V1Lazy)
         .authenticate(noise)
         .multiplex(multiplexed)
@@ -260,6 +264,7 @@ fn build(device: &DeviceKey, door: Door) -> Result<Swarm<Behaviour>, NetworkErro
     let behaviour = Behaviour {
         limits: Limits::new(limits),
         gate: Gate::new(door),
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY)),
         streams: streams::Behaviour::new(),
     };
     let config = libp2p::swarm::Config::with_tokio_executor()

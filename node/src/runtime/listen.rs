@@ -66,6 +66,19 @@ async fn serve_metrics(
         address: address.clone(),
         reason: error.to_string(),
     })?;
+    let local = listener.local_addr().ok();
+    let router = match local.filter(|local| local.ip().is_loopback()) {
+        // A browser on this machine reaches it, and so does a page that is open there.
+        Some(local) => http::guard_open(
+            router,
+            Edge {
+                transport: Transport::Loopback { port: local.port() },
+                token: Arc::from(""),
+                allowed_hosts: config.api.allowed_hosts.clone(),
+            },
+        ),
+        None => router,
+    };
     tasks.spawn(http::serve_tcp(listener, router, shutdown.clone()));
     Ok(())
 }

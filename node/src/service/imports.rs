@@ -6,6 +6,7 @@
 
 use super::{Failure, Services};
 use crate::import::{Import, Limits, Report};
+use crate::telemetry::traces::Span;
 use crdt::id::to_base32;
 use protocol::api::imports::{Failure as Failed, ImportReport, Job, NewImport, Skip};
 use protocol::api::problem::ErrorCode;
@@ -112,9 +113,10 @@ impl Services {
         });
         let services = self.clone();
         drop(import);
+        let span = Span::begin("import");
         self.0
             .tasks
-            .spawn_blocking(move || services.run_import(number, &plan, &cancel));
+            .spawn_blocking(move || services.run_import(number, &plan, &cancel, &span));
         Ok(job)
     }
 
@@ -141,16 +143,19 @@ impl Services {
         Ok(job)
     }
 
-    fn run_import(&self, number: u64, plan: &Plan, cancel: &CancellationToken) {
+    fn run_import(&self, number: u64, plan: &Plan, cancel: &CancellationToken, span: &Span) {
         let started = Instant::now();
+        let _step = span.enter();
         let outcome = self.import(number, plan, cancel);
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.0.jobs.update(number, |job| match outcome {
             Ok(report) => {
+                span.count("brain.memories", report.new + report.changed);
                 "done".clone_into(&mut job.state);
                 job.report = Some(show(report, plan.dry_run, took_ms));
             }
             Err(failure) => {
+                span.fail();
                 "failed".clone_into(&mut job.state);
                 job.error = Some(format!("{}: {}", failure.title, failure.detail));
             }

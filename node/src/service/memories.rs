@@ -3,6 +3,7 @@
 use super::view::{ids, memory, names_id, names_status, summary};
 use super::{Failure, Services};
 use crate::clock;
+use crate::telemetry::{journeys, traces};
 use crdt::id::{EventId, MemoryId};
 use crdt::memory::{BodyEdit, Content, Edit, Link, MemoryKind, Status};
 use crdt::selector::Selector;
@@ -121,9 +122,12 @@ impl Services {
             ..SidecarPatch::default()
         };
         check_sidecar(&sidecar)?;
-        let id = self
-            .store()
-            .transact::<_, WriteError>(now, |tx| tx.create(&content, &sidecar))?;
+        let step = traces::here();
+        let id = self.store().transact::<_, WriteError>(now, |tx| {
+            let id = tx.create(&content, &sidecar)?;
+            journeys::follow(id, step);
+            Ok(id)
+        })?;
         self.wrote("memory.created", id.to_string());
         Ok(Written {
             id: id.to_string(),
@@ -163,9 +167,11 @@ impl Services {
         edit: &MemoryEdit,
         event: &str,
     ) -> Result<Written, Failure> {
-        let outcome = self
-            .store()
-            .transact::<_, WriteError>(clock::now(), |tx| tx.edit(memory, edit))?;
+        let step = traces::here();
+        let outcome = self.store().transact::<_, WriteError>(clock::now(), |tx| {
+            journeys::follow(memory, step);
+            tx.edit(memory, edit)
+        })?;
         if outcome.changed {
             self.wrote(event, memory.to_string());
         }

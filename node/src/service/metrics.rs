@@ -28,6 +28,7 @@ impl Services {
         self.memories_metrics(&mut sheet)?;
         self.sharing_metrics(&mut sheet)?;
         self.sync_metrics(&mut sheet)?;
+        self.write_metrics(&mut sheet);
         self.disk_metrics(&mut sheet);
         Ok(self.0.metrics.page(sheet))
     }
@@ -113,6 +114,27 @@ impl Services {
         let help = "Items that a peer may have, by what the guard decided";
         sheet.counters(name, help, "decision", &counts.decisions());
         Ok(())
+    }
+
+    /// Adds how busy the store is: its one lock for writing, who waits for it, and the disk.
+    fn write_metrics(&self, sheet: &mut Sheet) {
+        let load = self.store().write_load();
+        let name = "brain_store_write_seconds";
+        let help = "Seconds in which a transaction had the store; others waited";
+        sheet.counter_f64(name, help, load.busy.as_secs_f64());
+        let (name, help) = (
+            "brain_store_writers_waiting",
+            "Transactions that wait for the store",
+        );
+        sheet.gauge(name, help, load.waiting as u64);
+        let (name, help) = (
+            "brain_store_transactions",
+            "Transactions that were committed",
+        );
+        sheet.counter(name, help, load.transactions);
+        let (name, help) = ("brain_store_commits", "Commits; transactions share one");
+        let outcomes = [("done", load.committed), ("failed", load.failed)];
+        sheet.counters(name, help, "outcome", &outcomes);
     }
 
     fn disk_metrics(&self, sheet: &mut Sheet) {

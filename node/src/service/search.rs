@@ -2,6 +2,8 @@
 
 use super::view::has_text;
 use super::{Failure, Services, facets};
+use crate::telemetry::traces::Span;
+use crate::telemetry::{journeys, traces};
 use crdt::selector::Selector;
 use protocol::api::PAGE_MAX;
 use protocol::api::problem::ErrorCode;
@@ -82,6 +84,7 @@ impl Services {
             SearchMode::Vector => "vector",
         };
         self.counting().search(mode, started.elapsed());
+        note_journeys(&hits, started);
         Ok(SearchResponse {
             hits,
             facets,
@@ -160,6 +163,18 @@ impl Services {
                 matched_by: matched_by.to_owned(),
             },
         }))
+    }
+}
+
+/// Lets the trace that brought a memory here go on to the first search that finds it.
+fn note_journeys(hits: &[Hit], began: Instant) {
+    if !traces::is_on() {
+        return;
+    }
+    let found = hits.iter().filter_map(|hit| hit.id.parse().ok());
+    for step in found.filter_map(journeys::found) {
+        let span = Span::since("search hit", step, began);
+        span.link(traces::here());
     }
 }
 

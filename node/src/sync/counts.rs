@@ -15,6 +15,18 @@ pub(super) enum Ending {
     Panicked,
 }
 
+impl Ending {
+    /// Returns the word for it in metrics and traces.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Refused => "refused",
+            Self::Fault => "fault",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
 /// Counters; each only grows.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -52,10 +64,10 @@ impl Counts {
     pub fn sessions(&self) -> [(&'static str, u64); 4] {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
-            ("ended", read(&self.ended)),
-            ("fault", read(&self.fault)),
-            ("panicked", read(&self.panicked)),
-            ("refused", read(&self.refused)),
+            (Ending::Ended.word(), read(&self.ended)),
+            (Ending::Fault.word(), read(&self.fault)),
+            (Ending::Panicked.word(), read(&self.panicked)),
+            (Ending::Refused.word(), read(&self.refused)),
         ]
     }
     /// Returns bytes of frames by direction.

@@ -8,30 +8,30 @@
 //! peer never stops this side from reading.
 
 mod consent;
+mod content;
 mod witness;
 
-use super::budget::{Cost, REFUSED_COSTS};
+use super::budget::Cost;
 use super::counts::Ending;
 use super::frames::{Misread, Outgoing, PACE, Received, read_all, write_all};
 use super::pair::{self, Pair, Seen};
 use super::welcome::Welcome;
 use super::{Command, Handle, Sync};
 use crate::clock;
-use crate::egress;
 use crate::net::Stream;
+use crate::telemetry::traces::{self, Span};
 use crdt::id::{DeviceId, EventId, PersonId};
 use futures::AsyncReadExt as _;
 use protocol::reconcile::Run;
 use protocol::session::{Admission, Effect, Input, Role, Session, Status, Timer};
 use protocol::ticket::Ticket;
+use protocol::trace::TraceContext;
 use protocol::view::Change;
-use protocol::wire::content::Content;
-use protocol::wire::control::{Control, Enrolled, FeedTip, Hello, RefusedBecause, RefusedEvent};
+use protocol::wire::control::{Control, Enrolled, FeedTip, Hello, RefusedBecause};
 use protocol::wire::{FRAME_HEADER_BYTES, Message, VERSION_MAX, VERSION_MIN};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use storage::tx::OVER_QUOTA;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +86,10 @@ pub(super) struct Driver {
     handed: BTreeSet<EventId>,
     timers: BTreeMap<Timer, Instant>,
     fault: Option<String>,
+    /// From the greeting until both are equal for the first time.
+    catching_up: Option<Span>,
+    /// The step that the next content is of, as the peer named it.
+    step: Option<TraceContext>,
     opened: Instant,
     counted_out: u64,
 }
@@ -105,7 +109,9 @@ pub(super) async fn run(
     let hello = hello(&sync, introduction.as_ref());
     let known = sync.acquaintance(stream.device);
     let mut driver = Driver {
-        session: Session::new(role, stream.device, hello).knowing(known),
+        session: Session::new(role, stream.device, hello)
+            .knowing(known)
+            .taking_traces(traces::goes_to_peers()),
         device: stream.device,
         introduction,
         peer: None,
@@ -118,6 +124,8 @@ pub(super) async fn run(
         handed: BTreeSet::new(),
         timers: BTreeMap::new(),
         fault: None,
+        catching_up: Some(Span::below("sync session", None)),
+        step: None,
         opened: Instant::now(),
         counted_out: 0,
         role,
@@ -433,6 +441,10 @@ impl Driver {
                 Some(Input::Run(run.map(Box::new)))
             }
             Effect::Offer(items) => Some(self.offer(person, &items).await),
+            Effect::Trace(step) => {
+                self.step = Some(step);
+                None
+            }
             Effect::Store(content) => {
                 let sync = self.sync.clone();
                 let _turn = sync.0.turns.remote().await;
@@ -443,113 +455,6 @@ impl Driver {
         }
     }
 
-    async fn offer(&mut self, person: PersonId, items: &[protocol::view::Item]) -> Input {
-        let memberships = self.ask_view(person, |pair| pair.memberships(items));
-        let cut = self.sync.0.store.read(|state| state.revocations(person));
-        let reviewed = {
-            let _turn = self.sync.0.turns.remote().await;
-            self.block(|sync| egress::review(&sync.0.store, person, items, &memberships))
-        };
-        match reviewed {
-            Ok(review) => {
-                let withheld = u64::from(review.withheld);
-                let sent = (items.len() as u64).saturating_sub(withheld);
-                self.sync.0.counts.egress(sent, withheld);
-                // Vouching for another writer is consent too, and consent goes first.
-                Box::pin(self.look_at_consent(person)).await;
-                let frames = review.frames.len();
-                for frame in review.frames {
-                    self.send(Outgoing::Content { frame, person, cut }).await;
-                }
-                Input::Offered {
-                    frames,
-                    withheld: review.withheld,
-                }
-            }
-            Err(error) => Self::fail(&error.to_string()),
-        }
-    }
-
-    fn store(&mut self, person: PersonId, content: &Content) -> Input {
-        let taken = self.block(|sync| {
-            sync.0.store.transact(clock::now(), |tx| {
-                tx.take_content(person, &content.events, &content.keys)
-            })
-        });
-        match taken {
-            Ok(taken) => {
-                for memory in &taken.memories {
-                    self.sync
-                        .0
-                        .notices
-                        .send("memory.updated", Some(memory.to_string()));
-                }
-                if taken.stored + taken.members > 0 {
-                    self.sync.changed();
-                }
-                if taken.late > 0 {
-                    let from = crdt::identity::did::to_did(&person);
-                    self.sync.0.notices.send("tray.filled", Some(from));
-                }
-                let wasted = taken.refused.len() * REFUSED_COSTS as usize;
-                let cost = Cost {
-                    bytes: 0,
-                    events: wasted,
-                    checks: wasted,
-                };
-                // It is felt at the next frame.
-                self.sync.charge(self.device, cost);
-                if taken.refused.iter().any(|(_, code)| *code == OVER_QUOTA) {
-                    self.note_quota(person);
-                }
-                let refused = taken.refused.into_iter().map(|(event, code)| {
-                    tracing::info!(code, "an event was refused");
-                    RefusedEvent {
-                        event,
-                        code: code.to_owned(),
-                    }
-                });
-                Input::Stored {
-                    stored: taken.stored + taken.members,
-                    refused: refused.collect(),
-                }
-            }
-            Err(error) => Self::fail(&error.to_string()),
-        }
-    }
-
-    fn settle_late(&self, person: PersonId, events: &[EventId]) -> Option<Input> {
-        let settled = self.block(|sync| {
-            sync.0
-                .store
-                .transact::<_, storage::store::StoreError>(clock::now(), |tx| {
-                    tx.settle_late(person, events);
-                    Ok(())
-                })
-        });
-        settled.err().map(|error| Self::fail(&error.to_string()))
-    }
-
-    /// Says that the policy takes no more from a peer.
-    fn note_quota(&self, person: PersonId) {
-        let why = self.sync.0.store.read(|state| {
-            let rules = state.peer_rules(person);
-            let limit = |name: &str, limit: Option<u64>| limit.map(|n| format!("{name} = {n}"));
-            let limits = [
-                limit("max_memories", rules.max_memories),
-                limit("max_bytes", rules.max_bytes),
-            ];
-            let limits: Vec<String> = limits.into_iter().flatten().collect();
-            match state.screen().fault() {
-                Some(_) => "the policy does not read, so nothing new is taken".to_owned(),
-                None => format!("over your quota for this peer ({})", limits.join(", ")),
-            }
-        });
-        tracing::warn!(why, "memories of a peer were not taken");
-        let party = self.sync.party(person, self.device);
-        self.sync.note_error(party, Some(why));
-    }
-
     /// The store failed: ends the session rather than say something that is not so.
     fn fail(error: &str) -> Input {
         tracing::error!(error, "the store failed during a session");
@@ -557,6 +462,11 @@ impl Driver {
     }
 
     fn report(&mut self, status: Status) {
+        if status.in_sync
+            && let Some(span) = self.catching_up.take()
+        {
+            span.word("brain.ending", "in_sync");
+        }
         if let Some((person, _)) = self.peer {
             let was = self.status.borrow().in_sync;
             if was || status.in_sync {
@@ -632,6 +542,10 @@ impl Driver {
             (None, Some(_)) => Ending::Ended,
             (None, None) => Ending::Refused,
         };
+        if let Some(span) = self.catching_up.take() {
+            span.word("brain.ending", ending.word());
+            span.fail();
+        }
         self.sync.0.counts.session(ending);
         if let Some(reason) = self.fault.take() {
             let person = self.peer.map(|(person, _)| person);

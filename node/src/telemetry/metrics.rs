@@ -29,6 +29,7 @@ type Times<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
 pub struct Metrics {
     requests: Family<Labels<3>, Counter>,
     request_times: Times<2>,
+    in_flight: Gauge<u64, AtomicU64>,
     search_times: Times<1>,
 }
 
@@ -38,12 +39,19 @@ impl Default for Metrics {
         Self {
             requests: Family::default(),
             request_times: Family::new_with_constructor(times),
+            in_flight: Gauge::default(),
             search_times: Family::new_with_constructor(times),
         }
     }
 }
 
 impl Metrics {
+    /// Notes that a request is worked on, until what is returned is dropped.
+    pub fn working(&self) -> Working {
+        self.in_flight.inc();
+        Working(self.in_flight.clone())
+    }
+
     /// Notes a request to the API: the pattern of its route, never its path.
     pub fn request(&self, route: &str, method: &str, status: u16, took: Duration) {
         let place = [("route", route.to_owned()), ("method", method.to_owned())];
@@ -69,6 +77,11 @@ impl Metrics {
             "Requests to the API, by their answer",
         );
         registry.register(name, help, self.requests.clone());
+        let (name, help) = (
+            "brain_http_requests_in_flight",
+            "Requests that are worked on",
+        );
+        registry.register(name, help, self.in_flight.clone());
         let name = "brain_http_request_duration_seconds";
         registry.register(name, "Time to answer", self.request_times.clone());
         let name = "brain_search_duration_seconds";
@@ -76,6 +89,16 @@ impl Metrics {
         let mut sheet = Sheet(registry);
         process::describe(&mut sheet);
         sheet.written()
+    }
+}
+
+/// A request that is worked on.
+#[derive(Debug)]
+pub struct Working(Gauge<u64, AtomicU64>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -186,6 +186,7 @@ impl Session {
                 });
                 self.has_greeted = true;
                 self.phase = Phase::Consenting(Consenting::default());
+                effects.extend(self.welcome_traces());
                 effects.push(Effect::LoadFrontier);
                 effects
             }

@@ -3,6 +3,7 @@
 use super::greeting::Admission;
 use super::status::Status;
 use crate::reconcile::{ReconcileError, Run, Salt};
+use crate::trace::TraceContext;
 use crate::view::{Change, Item};
 use crate::wire::content::Content;
 use crate::wire::control::{Control, Enrolled, FeedTip, Hello, RefusedBecause, RefusedEvent};
@@ -109,6 +110,8 @@ pub enum Effect {
     },
     /// Send the content behind these items, as far as the egress guard clears it.
     Offer(Vec<Item>),
+    /// The next content is a step of this trace.
+    Trace(TraceContext),
     /// Verify and append content.
     Store(Content),
     /// Load what is held of the peer's ledger.

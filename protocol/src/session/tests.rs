@@ -14,6 +14,7 @@ use crdt::identity::{DeviceKey, PersonKey};
 use std::collections::{BTreeSet, VecDeque};
 
 mod brief;
+mod trace;
 mod witness;
 
 const NOW: Timestamp = Timestamp(1_000);
@@ -124,6 +125,7 @@ impl Side {
                 | Effect::PeerKnows(_)
                 | Effect::RefusedThere(_)
                 | Effect::SetTimer(..)
+                | Effect::Trace(_)
                 | Effect::Report(_) => {}
             }
         }

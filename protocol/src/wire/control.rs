@@ -6,6 +6,7 @@ use crate::limits::{
 };
 use crate::reconcile::Blinded;
 use crate::ticket::{read_addresses, write_addresses};
+use crate::trace::TraceContext;
 use crate::view::Summary;
 use crate::wire::brief::{Again, Digest, Recent, Topic};
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
@@ -142,6 +143,9 @@ pub enum Control {
     Recent(Recent),
     /// Tells by a digest how the view stands: as it did when both sides were last equal.
     ProofIs(Digest),
+    /// Says that trace contexts are taken; or names the step that the next content frame is of, to
+    /// whoever said so.
+    Trace(Option<TraceContext>),
 }
 
 /// What a machine gets that becomes one of a person's devices.
@@ -371,7 +375,7 @@ impl Canonical for Control {
 }
 
 impl Control {
-    /// Writes what session version 3 brought.
+    /// Writes what session versions 3 and 4 brought.
     fn encode_brief(&self, out: &mut Writer) {
         match self {
             Self::Again(again) => {
@@ -398,6 +402,10 @@ impl Control {
                 out.u8(19);
                 digest.encode(out);
             }
+            Self::Trace(step) => {
+                out.u8(20);
+                out.option(step.as_ref(), |out, step| step.encode(out));
+            }
             _ => {}
         }
     }
@@ -409,6 +417,7 @@ impl Control {
             17 => Self::EchoIs(Digest::decode(input)?),
             18 => Self::Recent(Recent::decode(input)?),
             19 => Self::ProofIs(Digest::decode(input)?),
+            20 => Self::Trace(input.option("trace context", TraceContext::decode)?),
             found => {
                 return Err(DecodeError::Unknown {
                     what: "message",

@@ -25,8 +25,9 @@ use crdt::id::MemoryId;
 use crdt::memory::Content;
 use crdt::time::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 /// Most transactions of one group.
 const GROUP_MAX: usize = 256;
@@ -39,6 +40,31 @@ pub(super) struct Writers {
     group: Mutex<Group>,
     /// Tells that a transaction began, or that a group is over.
     moved: Condvar,
+    spent: Spent,
+}
+
+/// What groups took since the store was opened.
+#[derive(Debug, Default)]
+struct Spent {
+    busy_us: AtomicU64,
+    transactions: AtomicU64,
+    committed: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// How busy the store is with writing: one group of transactions at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteLoad {
+    /// Writers that wait for their turn right now.
+    pub waiting: usize,
+    /// How long somebody wrote, since the store was opened.
+    pub busy: Duration,
+    /// Transactions in groups that were committed.
+    pub transactions: u64,
+    /// Groups that were committed, each with one wait for the disk.
+    pub committed: u64,
+    /// Groups whose commit failed.
+    pub failed: u64,
 }
 
 /// The transactions that are committed together.
@@ -98,7 +124,6 @@ impl Writers {
     }
 
     /// Returns how many came and did not begin yet.
-    #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.coming.load(Ordering::Acquire)
     }
@@ -110,6 +135,22 @@ impl Writers {
             Ok(group) => group.phase == Phase::Open,
             // Whoever runs a transaction has the lock.
             Err(_) => true,
+        }
+    }
+
+    /// Notes a group that is over.
+    fn note(&self, began: Instant, transactions: usize, is_committed: bool) {
+        let spent = &self.spent;
+        let busy = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        spent.busy_us.fetch_add(busy, Ordering::Relaxed);
+        if is_committed {
+            let transactions = transactions as u64;
+            spent
+                .transactions
+                .fetch_add(transactions, Ordering::Relaxed);
+            spent.committed.fetch_add(1, Ordering::Relaxed);
+        } else {
+            spent.failed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -160,6 +201,19 @@ fn take_back(state: &mut State, done: Vec<Done>) {
 }
 
 impl Store {
+    /// Returns how busy the store is with writing.
+    pub fn write_load(&self) -> WriteLoad {
+        let (writers, spent) = (&self.writers, &self.writers.spent);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        WriteLoad {
+            waiting: writers.waiting(),
+            busy: Duration::from_micros(read(&spent.busy_us)),
+            transactions: read(&spent.transactions),
+            committed: read(&spent.committed),
+            failed: read(&spent.failed),
+        }
+    }
+
     /// Runs a transaction, alone or with those that come at the same time.
     pub(super) fn run<T, E: From<StoreError>>(
         &self,
@@ -199,6 +253,7 @@ impl Store {
         let writers = &self.writers;
         let outcome = Arc::new(Outcome::new());
         let mut shared = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let began = Instant::now();
         let hollow = shared.hollow();
         group.state = Some(std::mem::replace(&mut *shared, hollow));
         group.outcome = Arc::clone(&outcome);
@@ -221,8 +276,10 @@ impl Store {
         let Some(mut state) = state else {
             return value;
         };
+        let transactions = done.len();
         let committed = self.commit(&mut state, staged, done);
         *leader.shared = state;
+        writers.note(began, transactions, committed.is_ok());
         let told = committed.as_ref().copied().map_err(|error| match error {
             StoreError::Kv(error) => Failed::Kv(error.clone()),
             other => Failed::Text(other.to_string()),

@@ -107,7 +107,8 @@ impl Processes {
             let is_folder = foreign
                 .iter()
                 .any(|start| name == format!("{start}DIRECTORY"));
-            name.starts_with("BRAIN_") || is_folder || name == "NOTIFY_SOCKET"
+            let is_traced = name.starts_with("OTEL_") || name == "TRACEPARENT";
+            name.starts_with("BRAIN_") || is_folder || is_traced || name == "NOTIFY_SOCKET"
         };
         for (name, _) in std::env::vars_os() {
             if is_foreign(&name.to_string_lossy()) {

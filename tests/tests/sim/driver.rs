@@ -281,8 +281,11 @@ impl End {
                 self.kept(node, settled, now);
             }
             Effect::Close { reason, fault } => self.closed = Some((reason, fault)),
-            Effect::Enrolled(_) | Effect::Refused(_) | Effect::PeerKnows(_) | Effect::Report(_) => {
-            }
+            Effect::Enrolled(_)
+            | Effect::Refused(_)
+            | Effect::PeerKnows(_)
+            | Effect::Report(_)
+            | Effect::Trace(_) => {}
         }
     }
 

@@ -17,6 +17,7 @@
 //! locked   a locked node answers nothing and has nothing in its memory
 //! embeddings  a chosen endpoint takes over, is away, is wrong, and is told nothing it may not know
 //! attachments  files in pieces: crashes, revocations, purges, strangers
+//! traces   one trace goes through two nodes, and none says what it was about
 //! verbs    every verb of every surface that changes a memory reaches the other node
 //! ```
 //!
@@ -43,6 +44,7 @@ mod outage;
 mod plaintext;
 mod sharing;
 mod tampered;
+mod traces;
 mod verbs;
 
 /// Returns a number that the environment gives to the test.

@@ -100,6 +100,12 @@ fn metrics_name_nobody_and_are_what_rules_and_boards_ask_for() {
     });
     assert!(files > 5, "the rules and boards are somewhere else");
 
+    // A page elsewhere that had its name resolved to this machine is kept out.
+    let client = Client::builder().no_proxy().build().expect("a client");
+    let elsewhere = client.get(format!("http://{address}/metrics"));
+    let elsewhere = elsewhere.header("host", "evil.example").send();
+    assert_eq!(elsewhere.expect("it answers").status().as_u16(), 421);
+
     // Nothing else is behind this address, and a locked node says that it is.
     for path in ["/v1/node", "/v1/memories", "/healthz", "/"] {
         assert_eq!(ask(&address, path).expect("it answers").0, 404, "{path}");

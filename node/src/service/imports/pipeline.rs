@@ -12,6 +12,7 @@ use super::{Plan, Services};
 use crate::clock;
 use crate::import::{Found, Import, ImportedNote, LinkIndex, LinkTarget, OpenError, Report, Skip};
 use crate::service::Failure;
+use crate::telemetry::{journeys, traces};
 use crdt::id::{MemoryId, to_base32};
 use crdt::memory::{BodyEdit, Content, Edit, Link, MemoryKind, SourceEdit};
 use crdt::sidecar::SidecarPatch;
@@ -296,6 +297,7 @@ fn write_note(
                 ..MemoryEdit::default()
             },
         )?;
+        journeys::follow(id, traces::here());
         return Ok(());
     }
     let mut content = Content::new(MemoryKind::Document, Timestamp(note.created_ms));
@@ -307,6 +309,7 @@ fn write_note(
         space: plan.space.clone(),
         ..SidecarPatch::default()
     };
-    tx.create(&content, &sidecar)?;
+    let id = tx.create(&content, &sidecar)?;
+    journeys::follow(id, traces::here());
     Ok(())
 }

@@ -1,10 +1,9 @@
-//! The HTTP client of a chosen endpoint: one POST to one address, plain or over TLS.
+//! The HTTP client of an endpoint that was set: requests to one address, plain or over TLS.
 //!
 //! Not a general client: it follows no redirect and uses no proxy, and `localhost` is loopback
 //! whatever a resolver says. Certificates of the system are read only if the endpoint has TLS: a
 //! machine without any can still use one on loopback.
 
-use super::EmbedError;
 use futures::future::BoxFuture;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -32,25 +31,22 @@ type Connector = HttpsConnector<HttpConnector<ServiceFn<Resolve>>>;
 
 /// A client with its connections.
 #[derive(Debug, Clone)]
-pub(super) struct Client(Pool<Connector, Full<Bytes>>);
+pub(crate) struct Client(Pool<Connector, Full<Bytes>>);
 
 impl Client {
     /// Makes the client for an address; reads the certificates of the system if it needs any.
-    pub(super) fn new(url: &Url) -> Result<Self, EmbedError> {
-        let failed = |error: String| EmbedError::Client(error);
+    pub(crate) fn new(url: &Url) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         if url.scheme() == "https" {
             let (known, _unread) =
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             if known == 0 {
-                return Err(failed(
-                    "this system has no certificates to trust".to_owned(),
-                ));
+                return Err("this system has no certificates to trust".to_owned());
             }
         }
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| failed(error.to_string()))?
+            .map_err(|error| error.to_string())?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let mut connector = HttpConnector::new_with_resolver(tower::service_fn(resolve as Resolve));
@@ -65,7 +61,7 @@ impl Client {
     }
 
     /// Sends a document and returns the answer's head; the error is the innermost reason.
-    pub(super) async fn post(
+    pub(crate) async fn post(
         &self,
         url: &Url,
         key: Option<String>,
@@ -77,6 +73,14 @@ impl Client {
         }
         let request = request.body(Full::new(Bytes::from(document)));
         let request = request.map_err(|error| innermost(&error))?;
+        self.send(request).await
+    }
+
+    /// Sends a request and returns the answer's head; the error is the innermost reason.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, String> {
         let answer = self.0.request(request).await;
         answer.map_err(|error| innermost(&error))
     }
@@ -84,7 +88,7 @@ impl Client {
 
 /// Why the body of an answer was not read.
 #[derive(Debug)]
-pub(super) enum Unread {
+pub(crate) enum Unread {
     /// It has more bytes than are taken.
     TooLong,
     /// The connection broke, and why.
@@ -92,7 +96,7 @@ pub(super) enum Unread {
 }
 
 /// Reads the body of an answer, up to so many bytes.
-pub(super) async fn read(answer: Response<Incoming>, bytes_max: usize) -> Result<Bytes, Unread> {
+pub(crate) async fn read(answer: Response<Incoming>, bytes_max: usize) -> Result<Bytes, Unread> {
     let body = Limited::new(answer.into_body(), bytes_max).collect().await;
     match body {
         Ok(body) => Ok(body.to_bytes()),
