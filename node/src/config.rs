@@ -10,6 +10,7 @@ pub use index::{Dialect, Embeddings, Endpoint, Index};
 
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use thiserror::Error;
 
 /// Everything that can be set.
@@ -54,10 +55,15 @@ pub struct Unlock {
     pub key_file: Option<PathBuf>,
     /// The name of the systemd credential whose first line is the passphrase.
     pub credential: String,
+    /// Locks the node when nobody has used it for so long, such as `15m` or `8h`. Default: `never`.
+    pub auto_lock: String,
     /// Where systemd puts credentials; the service manager says so, not the configuration.
     #[serde(skip)]
     pub credentials_directory: Option<PathBuf>,
 }
+
+/// The word for a time that does not come.
+const NEVER: &str = "never";
 
 /// What opens the master key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -82,12 +88,37 @@ impl Default for Unlock {
             passphrase_file: None,
             key_file: None,
             credential: "brain-node.passphrase".to_owned(),
+            auto_lock: NEVER.to_owned(),
             credentials_directory: None,
         }
     }
 }
 
 impl Unlock {
+    /// Returns after how long without use the node locks itself, if it does.
+    pub fn auto_lock(&self) -> Result<Option<Duration>, String> {
+        if self.auto_lock == NEVER {
+            return Ok(None);
+        }
+        let wrong = || {
+            format!(
+                "auto_lock = {:?}: neither never nor a time such as 15m or 8h",
+                self.auto_lock
+            )
+        };
+        let unit = self.auto_lock.chars().last().and_then(|unit| {
+            let seconds = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+            seconds.into_iter().find(|(known, _)| *known == unit)
+        });
+        let (name, seconds) = unit.ok_or_else(wrong)?;
+        let number = self.auto_lock.strip_suffix(name);
+        let number = number.and_then(|number| number.parse::<u64>().ok());
+        let number = number.filter(|number| *number > 0);
+        let time = number.and_then(|number| number.checked_mul(seconds));
+        time.map(|time| Some(Duration::from_secs(time)))
+            .ok_or_else(wrong)
+    }
+
     /// Returns where the systemd credential is, if the service manager gives any.
     pub fn credential_path(&self) -> Option<PathBuf> {
         let folder = self.credentials_directory.as_ref()?;
@@ -304,6 +335,12 @@ impl Config {
             let standard = variable("OTEL_EXPORTER_OTLP_ENDPOINT");
             config.telemetry.otlp_endpoint = standard.unwrap_or_default();
         }
+        if let Err(message) = config.unlock.auto_lock() {
+            return Err(ConfigError::Invalid {
+                origin: "[unlock]".to_owned(),
+                message,
+            });
+        }
         if let Err(message) = config.index.embeddings() {
             return Err(ConfigError::Invalid {
                 origin: "[index]".to_owned(),
@@ -389,6 +426,34 @@ mod tests {
         let config = read("[node]\nalias = \"ana\"", &over).expect("reads");
         assert_eq!(config.node.alias, "eve");
         assert_eq!(config.api.listen, ["127.0.0.1:0", "[::1]:0"]);
+    }
+
+    #[test]
+    fn a_time_until_the_lock_has_a_unit() {
+        let read = |text: &str| {
+            let auto_lock = text.to_owned();
+            let unlock = Unlock {
+                auto_lock,
+                ..Unlock::default()
+            };
+            unlock.auto_lock()
+        };
+        assert_eq!(read("never"), Ok(None));
+        assert_eq!(read("15m"), Ok(Some(Duration::from_mins(15))));
+        assert_eq!(read("8h"), Ok(Some(Duration::from_hours(8))));
+        for wrong in [
+            "",
+            "15",
+            "m",
+            "0m",
+            "-1m",
+            "1.5h",
+            "15mm",
+            "15 m",
+            "99999999999999999999h",
+        ] {
+            assert!(read(wrong).is_err_and(|why| why.contains(wrong)), "{wrong}");
+        }
     }
 
     #[test]

@@ -43,12 +43,15 @@ pub use openapi::document;
 pub use serve::{serve_tcp, serve_unix};
 
 use crate::service::Services;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// Routes that are asked again and again to see whether the node is well.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Builds the API of one listener.
 pub fn router(services: Services, edge: Edge) -> Router {
@@ -57,7 +60,20 @@ pub fn router(services: Services, edge: Edge) -> Router {
     let routes = routes.route("/openapi.json", get(async || openapi::answer(text)));
     let routes = routes.layer(from_fn_with_state(services.clone(), writes_first));
     let routes = routes.layer(from_fn_with_state(services.clone(), metrics::measure));
+    let routes = routes.layer(from_fn_with_state(services.clone(), is_used));
     guard(routes.with_state(services), edge)
+}
+
+/// Notes that the node is used; a probe is no use.
+async fn is_used(
+    State(services): State<Services>,
+    route: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_probe = route.is_some_and(|route| PROBES.contains(&route.as_str()));
+    let _use = (!is_probe).then(|| services.used());
+    next.run(request).await
 }
 
 /// Has peers stand back while a request is worked on that may write.

@@ -176,12 +176,11 @@ async fn run(
     let tasks = TaskTracker::new();
     let notices = Notices::new(clock::now().0);
     let alias = alias_of(config, &store);
-    let ports = places.data.join("network.ports");
     let door = Door::default();
     let (network, incoming, swarm) = Network::start(
         &store.owner().device,
         &config.network.listen,
-        &ports,
+        &places.data.join("network.ports"),
         door.clone(),
         shutdown.clone(),
     )
@@ -213,17 +212,18 @@ async fn run(
         identity,
         ending: Arc::clone(&ending),
     });
+    lock_by_itself(config, &services, &tasks);
     let router = |edge| http::router(services.clone(), edge);
-    let page = http::metrics_router(services.clone());
-    let bound = listen::serve(places, config, (router, page), &tasks, &shutdown).await;
+    let served = (router, http::metrics_router(services.clone()));
+    let bound = listen::serve(places, config, served, &tasks, &shutdown).await;
     let started = bound.inspect(|addresses| {
         listening.send_replace(addresses.clone());
         ready(&services);
     });
-    if started.is_ok() {
-        shutdown.cancelled().await;
+    match &started {
+        Ok(_) => shutdown.cancelled().await,
+        Err(_) => shutdown.cancel(),
     }
-    shutdown.cancel();
     wind_down(&tasks).await;
     drop(services);
     // While the store's lock is held: the next node's socket must not be taken for ours.
@@ -233,6 +233,19 @@ async fn run(
         ending: ending.get().copied().unwrap_or(Ending::Stopped),
         api,
     })
+}
+
+/// Has the node lock itself when nobody uses it, if it was told to.
+fn lock_by_itself(config: &Config, services: &Services, tasks: &TaskTracker) {
+    let Ok(Some(after)) = config.unlock.auto_lock() else {
+        return;
+    };
+    let services = services.clone();
+    tasks.spawn(async move {
+        if let Err(failure) = services.lock_when_idle(after).await {
+            tracing::error!(why = failure.title, "the node could not lock itself");
+        }
+    });
 }
 
 /// Flushes and closes the store. If the process ends with it, the system takes its memory back: a

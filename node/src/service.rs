@@ -11,6 +11,7 @@ mod clock;
 mod devices;
 mod facets;
 mod failure;
+mod idle;
 mod imports;
 mod integrity;
 mod key;
@@ -30,6 +31,7 @@ mod view;
 
 pub use attachments::{Arriving, Found};
 pub use failure::Failure;
+pub use idle::Use;
 pub(crate) use key::state_of;
 
 use crate::config::Config;
@@ -39,6 +41,7 @@ use crate::notices::Notices;
 use crate::runtime::Ending;
 use crate::sync::Sync;
 use crate::telemetry::metrics::Metrics;
+use idle::Idle;
 use imports::Jobs;
 use protocol::api::status::Notice;
 use std::sync::{Arc, OnceLock};
@@ -63,6 +66,7 @@ pub(crate) struct Inner {
     /// The listeners of the API, once they are bound.
     pub(crate) listeners: watch::Receiver<Vec<String>>,
     pub(crate) jobs: Jobs,
+    pub(crate) idle: Idle,
     pub(crate) started: Instant,
     pub(crate) metrics: Metrics,
     pub(crate) tasks: TaskTracker,
@@ -124,6 +128,7 @@ impl Services {
             home: parts.home,
             listeners: parts.listeners,
             jobs: Jobs::default(),
+            idle: Idle::default(),
             started: Instant::now(),
             metrics: Metrics::default(),
             tasks: parts.tasks,

@@ -223,6 +223,17 @@ impl Sync {
     pub fn changed(&self) {
         self.0.changes.send_modify(|count| *count += 1);
     }
+    /// Has own devices hear of what left for a person: what was given is in their view.
+    fn disclosed(&self) {
+        let me = self.0.store.owner().certificate.person;
+        let has_company = {
+            let table = self.table();
+            table.sessions.keys().any(|(person, _)| *person == me)
+        };
+        if has_company {
+            self.changed();
+        }
+    }
     /// Has the dialler try all peers at once.
     pub fn dial_now(&self) {
         self.0.wake.send_modify(|count| *count += 1);

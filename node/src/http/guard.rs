@@ -5,6 +5,7 @@
 //! It is not about bodies; see `extract`.
 //! Invariant: whatever happens inside, the answer is the route's or a problem document.
 
+use crate::http::PROBES;
 use crate::http::edge::{Edge, admit, admit_without_token};
 use crate::http::error::Refusal;
 use crate::http::extract::Segment;
@@ -26,8 +27,6 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 /// The longest path and query, in bytes: the longest query of a search, percent-encoded, fits.
 const TARGET_BYTES_MAX: usize = 4_096;
-/// Routes that are asked again and again to see whether the node is well.
-const UNTRACED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// The most requests that are worked on at once by one listener.
 const IN_FLIGHT_MAX: usize = 64;
 /// The longest that a route may work, which is as long as `brainctl` waits. Rebuilding is the slowest
@@ -107,7 +106,7 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
 /// Begins the step of a trace that a request is; probes are none.
 fn traced(request: &Request, route: Option<&MatchedPath>) -> Span {
     let route = route.map_or("other", MatchedPath::as_str);
-    if UNTRACED.contains(&route) {
+    if PROBES.contains(&route) {
         return Span::none();
     }
     let parent = request.headers().get(trace::HEADER);

@@ -37,6 +37,10 @@ impl Jobs {
     fn with<T>(&self, f: impl FnOnce(&mut BTreeMap<u64, Entry>) -> T) -> T {
         f(&mut self.jobs.lock().unwrap_or_else(PoisonError::into_inner))
     }
+    /// Tells whether a job runs.
+    pub(super) fn is_busy(&self) -> bool {
+        self.with(|jobs| jobs.values().any(|entry| entry.job.state == "running"))
+    }
     fn update(&self, number: u64, change: impl FnOnce(&mut Job)) {
         self.with(|jobs| {
             if let Some(entry) = jobs.get_mut(&number) {

@@ -183,15 +183,21 @@ impl Wires {
         let timer = timers
             .min_by_key(|(_, at)| **at)
             .map(|(timer, at)| (*timer, *at));
-        let wait = timer.map_or(VIEW_IDLE, |(_, at)| {
-            at.saturating_duration_since(Instant::now())
+        // However much happens meanwhile: a session that is asked for proofs all the time looks too.
+        let idle = VIEW_IDLE.saturating_sub(self.looked.elapsed());
+        let wait = timer.map_or(idle, |(_, at)| {
+            at.saturating_duration_since(Instant::now()).min(idle)
         });
         tokio::select! {
             () = self.shutdown.cancelled() => Some(driver.say_goodbye().await),
             () = self.outbox.closed() => Some(Input::Disconnected),
             frame = self.frames.recv() => Some(driver.receive(frame).await),
             command = self.inbox.recv() => match command {
-                Some(Command::Prove) => Some(Input::ProveAsked),
+                Some(Command::Prove) => {
+                    // What is proved is how it stands now, not when it was last looked at.
+                    driver.look().await;
+                    Some(Input::ProveAsked)
+                }
                 Some(Command::Close) | None => Some(driver.say_goodbye().await),
             },
             changed = self.changes.changed() => {

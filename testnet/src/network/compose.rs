@@ -144,11 +144,11 @@ impl Compose {
 
 impl Network for Compose {
     fn start(&mut self, who: &str, how: How<'_>) -> Result<()> {
-        if how.clock.is_some() {
-            return broken("the image has nothing that could move a clock");
-        }
-        let is_new = self.addition.set_older(who, how.older);
-        if is_new {
+        let is_new = [
+            self.addition.set_older(who, how.older),
+            self.addition.set_clock(who, how.clock),
+        ];
+        if is_new.contains(&true) {
             self.write()?;
         } else if self.containers.contains_key(who) {
             return self.docker(&["start"], who);

@@ -69,9 +69,6 @@ impl Home {
                 (!command::succeeds(&enters)).then(|| lacks.to_owned())
             }
             (Need::Disks, _) => disk::lacks(),
-            (Need::Clocks, Self::Compose(_)) => {
-                Some("the image has nothing that could move a clock".to_owned())
-            }
             (Need::Clocks, _) => {
                 (clock::library().is_none()).then(|| "libfaketime is not installed".to_owned())
             }

@@ -161,7 +161,9 @@ impl Network for Processes {
         words.extend(rest.map(str::to_owned));
         let mut command = command::of(&words);
         self.furnish(&mut command, who);
-        command.envs(how.clock.map(clock::environment).unwrap_or_default());
+        if let (Some(offset), Some(library)) = (how.clock, clock::library()) {
+            command.envs(clock::environment(&library, offset));
+        }
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let child = command.spawn().map_err(|source| Fault::Program {
             program: words.join(" "),

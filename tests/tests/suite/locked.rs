@@ -8,11 +8,11 @@
 use crate::http::{Http, text};
 use aho_corasick::AhoCorasick;
 use brain_tests::node::LOCKED;
-use brain_tests::{Node, eventually, process, root};
+use brain_tests::{EVENTUALLY_MAX, Node, eventually, process, root};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use storage::cipher::Context;
 use storage::keyring::{Keyring, Unlock};
 
@@ -184,4 +184,26 @@ fn a_node_begins_locked_if_told_so_and_keeps_others_out() {
     node.brainctl(["node", "lock"]).ok();
     node.stop();
     node.start_again();
+}
+
+#[test]
+fn a_node_that_nobody_uses_locks_itself() {
+    const AFTER: Duration = Duration::from_secs(4);
+    let node = Node::start_with("idle", &[("BRAIN_UNLOCK__AUTO_LOCK", "4s")]);
+    let added = node.brainctl(["add", CANARY, "--ids"]);
+    let id = added.ok().stdout.trim().to_owned();
+    let since = Instant::now();
+    while since.elapsed() < 2 * AFTER {
+        node.brainctl(["show", &id]).ok();
+    }
+    // A probe is no use; neither does it keep the node open.
+    eventually("it locks itself", || {
+        let mut probe = node.command("brain-node");
+        let probe = process::run(probe.arg("healthcheck"), b"", EVENTUALLY_MAX);
+        probe.stderr.contains("locked").then_some(())
+    });
+    assert_eq!(node.brainctl(["show", &id]).code, LOCKED);
+    node.brainctl(["node", "unlock"]).ok();
+    node.brainctl(["show", &id]).ok();
+    assert!(node.log().contains("nobody used the node"));
 }

@@ -45,6 +45,9 @@ impl Driver {
                 // Vouching for another writer is consent too, and consent goes first.
                 Box::pin(self.look_at_consent(person)).await;
                 let frames = review.frames.len();
+                if frames > 0 {
+                    self.sync.disclosed();
+                }
                 let spans = note_offer(journeys::of(review.memories), frames, began);
                 let step = spans.last().and_then(Span::context);
                 let step = step.filter(|step| step.is_recorded() && self.session.is_traced());

@@ -1,10 +1,15 @@
-//! What a scenario adds to `compose.yaml`: older binaries and small disks, as a second file.
+//! What a scenario adds to `compose.yaml`: older binaries, small disks and clocks that are off, as a
+//! second file.
 //!
 //! It is JSON, which every reader of YAML reads.
 
+use super::super::clock;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Where the library that moves a clock is in a container.
+const CLOCK_LIBRARY: &str = "/usr/local/lib/libfaketime.so.1";
 
 /// The second file.
 #[derive(Debug)]
@@ -12,6 +17,7 @@ pub(crate) struct Addition {
     binaries: Option<PathBuf>,
     disks: BTreeMap<String, PathBuf>,
     older: BTreeSet<String>,
+    clocks: BTreeMap<String, String>,
 }
 
 impl Addition {
@@ -21,6 +27,7 @@ impl Addition {
             binaries,
             disks,
             older: BTreeSet::new(),
+            clocks: BTreeMap::new(),
         }
     }
 
@@ -31,6 +38,33 @@ impl Addition {
         } else {
             self.older.remove(who)
         }
+    }
+
+    /// Gives a node a clock that is this far off, or the right one; tells whether that is a change.
+    pub(crate) fn set_clock(&mut self, who: &str, offset: Option<&str>) -> bool {
+        let before = match offset {
+            Some(offset) => self.clocks.insert(who.to_owned(), offset.to_owned()),
+            None => self.clocks.remove(who),
+        };
+        before.as_deref() != offset
+    }
+
+    /// What a node gets beside what `compose.yaml` gives it.
+    fn service(&self, who: &str) -> Value {
+        let (mut mounts, mut environment) = (Vec::new(), serde_json::Map::new());
+        if self.older.contains(who) {
+            let folder = self.binaries.clone().unwrap_or_default();
+            mounts.extend(["brain-node", "brainctl"].map(|program| {
+                let from = folder.join(program);
+                format!("{}:/usr/local/bin/{program}:ro", from.display())
+            }));
+        }
+        if let (Some(offset), Some(library)) = (self.clocks.get(who), clock::library()) {
+            mounts.push(format!("{}:{CLOCK_LIBRARY}:ro", library.display()));
+            let variables = clock::environment(Path::new(CLOCK_LIBRARY), offset);
+            environment.extend(variables.map(|(name, value)| (name.to_owned(), value.into())));
+        }
+        json!({"volumes": mounts, "environment": environment})
     }
 
     /// Writes the file.
@@ -44,18 +78,11 @@ impl Addition {
                 (who.clone(), volume)
             })
             .collect();
-        let older = |who: &String| {
-            let folder = self.binaries.clone().unwrap_or_default();
-            let programs = ["brain-node", "brainctl"];
-            let mounts = programs.map(|program| {
-                format!(
-                    "{}:/usr/local/bin/{program}:ro",
-                    folder.join(program).display()
-                )
-            });
-            (who.clone(), json!({"volumes": mounts}))
-        };
-        let services: serde_json::Map<String, Value> = self.older.iter().map(older).collect();
+        let changed: BTreeSet<&String> = self.older.iter().chain(self.clocks.keys()).collect();
+        let services = changed.into_iter();
+        let services: serde_json::Map<String, Value> = services
+            .map(|who| (who.clone(), self.service(who)))
+            .collect();
         // Version 1 takes a file without a version for one of the first format if it has nothing.
         json!({"version": "3.9", "services": services, "volumes": volumes}).to_string()
     }
