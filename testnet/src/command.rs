@@ -148,6 +148,37 @@ pub(crate) fn stream(command: &mut Command, mut read: impl FnMut(&[u8])) -> Resu
     Ok(())
 }
 
+/// Runs a command whose standard output is the standard input of another one; both must succeed.
+pub(crate) fn pipe(from: &mut Command, into: &mut Command) -> Result<()> {
+    let [from_words, into_words] = [&*from, &*into].map(written);
+    let fault = |program: &str| {
+        let program = program.to_owned();
+        |source| Fault::Program { program, source }
+    };
+    from.stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut source = from.spawn().map_err(fault(&from_words))?;
+    let output = source.stdout.take().expect("it was piped");
+    into.stdin(output)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let taken = into.status();
+    let given = source.wait().map_err(fault(&from_words))?;
+    let taken = taken.map_err(fault(&into_words))?;
+    for (command, status) in [(from_words, given), (into_words, taken)] {
+        let (code, said) = (code(status), String::new());
+        if code != 0 {
+            return Err(Fault::Exit {
+                command,
+                code,
+                said,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Waits for a child to end; `None` when the time is up.
 pub(crate) fn wait(child: &mut Child, time: Duration) -> std::io::Result<Option<ExitStatus>> {
     let deadline = Instant::now() + time;
@@ -202,6 +233,25 @@ mod tests {
         let said = (output.code, output.stdout.as_str(), output.stderr.as_str());
         assert_eq!(said, (3, "what", "why\n"));
         assert!(output.ok().unwrap_err().to_string().contains("exit 3"));
+    }
+
+    #[test]
+    fn what_one_says_the_other_hears_and_both_must_succeed() {
+        let check = |from: &str, into: &str| {
+            let [mut from, mut into] = [from, into].map(|script| of(&["sh", "-c", script]));
+            pipe(&mut from, &mut into).map_err(|fault| fault.to_string())
+        };
+        check("echo what", "grep -qx what").unwrap();
+        assert!(
+            check("echo else", "grep -qx what")
+                .unwrap_err()
+                .contains("exit 1")
+        );
+        assert!(
+            check("echo what; exit 4", "cat")
+                .unwrap_err()
+                .contains("exit 4")
+        );
     }
 
     #[test]

@@ -43,7 +43,7 @@ struct Args {
     /// List the scenarios, and run none
     #[arg(long)]
     list: bool,
-    /// Take brain-node and brainctl from this folder [default: the folder of this program]
+    /// Take the other programs from this folder [default: the folder of this program]
     #[arg(long, value_name = "DIR", env = "BRAIN_TEST_BIN_DIR")]
     bin: Option<PathBuf>,
     /// Older binaries, for scenarios that upgrade
@@ -116,7 +116,7 @@ fn one(
 ) -> Outcome {
     say::line(&format!("\n{}: {}", scenario.name, scenario.title));
     let needs = scenario.needs().into_iter();
-    let mut lacks = needs.filter_map(|need| home.lacks(need, folders.older.is_some()));
+    let mut lacks = needs.filter_map(|need| home.lacks(need, folders));
     if let Some(reason) = lacks.next() {
         say::line(&format!("- {} is skipped: {reason}", scenario.name));
         return if is_named {

@@ -27,6 +27,9 @@ use crate::scenario::Scenario;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The program that attacks a node.
+pub(crate) const HOSTILE: &str = "brain-hostile";
+
 /// What a network is made from.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
@@ -43,7 +46,7 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Folders {
     /// `testnet/`.
     pub(crate) testnet: PathBuf,
-    /// Where `brain-node` and `brainctl` are, for plain processes.
+    /// Where `brain-hostile` is, and for plain processes `brain-node` and `brainctl`.
     pub(crate) binaries: PathBuf,
     /// Where older ones are.
     pub(crate) older: Option<PathBuf>,

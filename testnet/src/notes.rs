@@ -1,4 +1,4 @@
-//! Made-up notes for an import: the same for the same tag, on every machine.
+//! Made-up notes for an import, and files: the same for the same tag or size, on every machine.
 
 use crate::fault::{Fault, Result};
 use std::path::Path;
@@ -11,6 +11,23 @@ const WORDS: [&str; 32] = [
     "saddle", "timber", "umbrella", "violin", "walnut", "yeast", "zephyr", "basket", "copper",
     "drizzle", "flannel", "gravel", "hamlet", "ivory",
 ];
+
+/// Writes a file of so many KiB, in a folder of its own.
+pub(crate) fn write_file(path: &Path, kib: usize) -> Result<()> {
+    let fault = |source| Fault::Folder {
+        path: path.to_owned(),
+        source,
+    };
+    let (length, mut number) = (kib << 10, 0);
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        bytes.extend(note(number, "file").into_bytes());
+        number += 1;
+    }
+    bytes.truncate(length);
+    std::fs::create_dir_all(path.parent().unwrap_or(path)).map_err(fault)?;
+    std::fs::write(path, bytes).map_err(fault)
+}
 
 /// Writes this many notes into a folder, from this number on.
 pub(crate) fn write(folder: &Path, first: usize, count: usize, tag: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 //! Not a judge of its own: what a step does or checks stands in the files beside this one, a kind
 //! of step each. What is remembered between steps is [`Run`].
 
+mod attacks;
 mod canaries;
 mod checks;
 mod faults;
@@ -19,6 +20,7 @@ use crate::say;
 use crate::scenario::{Action, Scenario, Step};
 use crate::topology;
 use crate::wait::{self, Seen};
+use attacks::Attack;
 use canaries::Canary;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +33,8 @@ const LOG_LINES: usize = 6;
 
 /// What is remembered between steps.
 struct Run<'a> {
+    // The first: an attack ends before the network that it needs is taken away.
+    attacks: BTreeMap<String, Attack>,
     scenario: &'a Scenario,
     folders: &'a Folders,
     network: Box<dyn Network>,
@@ -60,6 +64,7 @@ pub(crate) fn run(home: &Home, folders: &Folders, scenario: &Scenario, name: Str
     };
     let own = |who: &String| (who.clone(), who.clone());
     let mut run = Run {
+        attacks: BTreeMap::new(),
         scenario,
         folders,
         network: home.make(&plan)?,
@@ -108,6 +113,7 @@ impl Run<'_> {
                 say::below(&note);
             }
         }
+        self.all_called_off()?;
         self.all_still_run()
     }
 
@@ -154,6 +160,7 @@ impl Run<'_> {
             | Action::FillDisk { .. }
             | Action::FreeDisk { .. }
             | Action::Upgrade { .. } => self.fault(action),
+            Action::Attack { .. } | Action::CallOff { .. } => self.attack(action, within),
             Action::Proved {} => self.proved(within),
             Action::Ledger {} => self.ledger(within),
             Action::Canaries {} => self.no_canary_escaped(),

@@ -44,6 +44,8 @@ pub(crate) enum Need {
     Clocks,
     /// Start a node with older binaries.
     Older,
+    /// Attack a node.
+    Hostile,
 }
 
 /// The file as it is written.

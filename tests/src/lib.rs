@@ -21,6 +21,7 @@ pub mod collector;
 pub mod console;
 pub mod endpoint;
 pub mod fuzz;
+pub mod hostile;
 pub mod measure;
 pub mod node;
 pub mod process;

@@ -126,6 +126,26 @@ fn heavy_crates_stay_at_home() {
 }
 
 #[test]
+fn the_image_is_built_from_every_crate() {
+    let kept = read(Path::new("testnet/Containerfile.dockerignore"));
+    let kept: BTreeSet<&str> = kept
+        .lines()
+        .filter_map(|line| line.strip_prefix('!'))
+        .collect();
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().expect("packages");
+    for package in packages {
+        let manifest = package["manifest_path"].as_str().expect("a path");
+        let folder = Path::new(manifest).parent().and_then(Path::file_name);
+        let folder = folder.and_then(|name| name.to_str()).expect("a folder");
+        let parts = ["Cargo.toml", "src"].map(|part| format!("{folder}/{part}"));
+        let is_kept =
+            kept.contains(folder) || parts.iter().all(|part| kept.contains(part.as_str()));
+        assert!(is_kept, "{folder} is left out of the context of the image");
+    }
+}
+
+#[test]
 fn a_crate_is_told_from_a_word() {
     let yes = [
         "use web::Router;",
@@ -346,12 +366,13 @@ fn lies_in(file: &Path, home: &str) -> bool {
     file.starts_with(home) || file == Path::new(home).with_extension("rs")
 }
 
-/// Tells whether cargo compiles a file by itself: crate roots, test suites and examples.
+/// Tells whether cargo compiles a file by itself: crate roots, programs, test suites and examples.
 fn is_crate_root(file: &Path) -> bool {
     let parts: Vec<_> = file.iter().filter_map(|part| part.to_str()).collect();
     matches!(
         parts.as_slice(),
         [_, "src", "lib.rs" | "main.rs"]
+            | [_, "src", "bin", _]
             | [_, "tests" | "benches" | "examples", _]
             | [_, "tests", _, "main.rs"]
             | ["tests", "fuzz", _]

@@ -2,7 +2,7 @@
 
 use super::compose::{Compose, Engine};
 use super::processes::{Processes, namespaces};
-use super::{Network, Plan, clock, disk};
+use super::{Folders, HOSTILE, Network, Plan, clock, disk};
 use crate::command;
 use crate::fault::{Result, broken};
 use crate::scenario::Need;
@@ -58,23 +58,25 @@ impl Home {
     }
 
     /// Says why a scenario with this need cannot be run here, if it cannot.
-    pub(crate) fn lacks(&self, need: Need, has_older: bool) -> Option<String> {
+    pub(crate) fn lacks(&self, need: Need, folders: &Folders) -> Option<String> {
         match (need, self) {
             (Need::Links, Self::Loopback(reason)) => Some(format!(
                 "links are cut and slowed in network namespaces, and there are none ({reason})"
             )),
-            (Need::Links, _) => {
-                let enters = ["nsenter", "--net=/proc/self/ns/net", "true"];
-                let lacks = "links are cut and slowed with nsenter, which takes root";
-                (!command::succeeds(&enters)).then(|| lacks.to_owned())
-            }
             (Need::Disks, _) => disk::lacks(),
             (Need::Clocks, _) => {
                 (clock::library().is_none()).then(|| "libfaketime is not installed".to_owned())
             }
             (Need::Older, _) => {
-                (!has_older).then(|| "no older binaries were named (--older DIR)".to_owned())
+                let is_lacking = folders.older.is_none();
+                is_lacking.then(|| "no older binaries were named (--older DIR)".to_owned())
             }
+            (Need::Hostile, _) if !folders.binaries.join(HOSTILE).exists() => Some(format!(
+                "{HOSTILE} is not in {}: cargo build --workspace --bins, or --bin DIR",
+                folders.binaries.display()
+            )),
+            (Need::Hostile, Self::Loopback(_)) => None,
+            (Need::Links | Need::Hostile, _) => cannot_enter(),
         }
     }
 
@@ -86,4 +88,11 @@ impl Home {
             Self::Loopback(_) => Box::new(Processes::new(plan, false)?),
         })
     }
+}
+
+/// Says why no command can be run in the network namespace of a node, if none can.
+fn cannot_enter() -> Option<String> {
+    let enters = ["nsenter", "--net=/proc/self/ns/net", "true"];
+    let lacks = "the network namespace of a node is entered with nsenter, which takes root";
+    (!command::succeeds(&enters)).then(|| lacks.to_owned())
 }

@@ -45,6 +45,9 @@ impl Run<'_> {
                 self.paused.insert(who.clone());
             }
             Action::Unpause { who } => {
+                if self.attacks.contains_key(who) {
+                    return broken(format!("the attack of {who} was not called off"));
+                }
                 network.unpause(who)?;
                 self.paused.remove(who);
             }

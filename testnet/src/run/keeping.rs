@@ -14,7 +14,18 @@ impl Run<'_> {
                 name,
                 tags,
                 secret,
-            } => self.keep(who, text, name.as_ref(), tags, *secret)?,
+                file_kib,
+            } => {
+                let body = if *secret {
+                    let word = self.new_canary(who, text);
+                    format!("{text}\n\n{word}")
+                } else {
+                    text.clone()
+                };
+                let file = file_kib.map(|kib| self.file(who, kib)).transpose()?;
+                let id = self.keep(who, &body, tags, file.as_deref())?;
+                self.memories.extend(name.clone().map(|name| (name, id)));
+            }
             Action::Import { who, notes, tag } => return self.import(who, *notes, tag),
             Action::ImportFolder { who, folder } => {
                 let folder = self.folders.testnet.join("scenarios").join(folder);
@@ -38,25 +49,20 @@ impl Run<'_> {
         Ok(None)
     }
 
-    fn keep(
-        &mut self,
-        who: &str,
-        body: &str,
-        name: Option<&String>,
-        tags: &[String],
-        secret: bool,
-    ) -> Result<()> {
-        let body = if secret {
-            let word = self.new_canary(who, body);
-            format!("{body}\n\n{word}")
-        } else {
-            body.to_owned()
-        };
-        let mut args = vec!["add", &body, "--ids"];
+    /// Keeps a memory; returns its id.
+    fn keep(&self, who: &str, body: &str, tags: &[String], file: Option<&str>) -> Result<String> {
+        let mut args = vec!["add", body, "--ids"];
         args.extend(tags.iter().flat_map(|tag| ["--tag", tag]));
-        let id = self.tell(who, &args)?.word()?;
-        self.memories.extend(name.map(|name| (name.clone(), id)));
-        Ok(())
+        args.extend(file.iter().flat_map(|file| ["--attach", *file]));
+        self.tell(who, &args)?.word()
+    }
+
+    /// Brings a made-up file to a node; returns its path there.
+    fn file(&self, who: &str, kib: usize) -> Result<String> {
+        let folder = self.network.folder().join(format!("file-{who}-{kib}"));
+        notes::write_file(&folder.join("recording.bin"), kib)?;
+        let path = self.network.hand_over(who, &folder)?;
+        Ok(format!("{path}/recording.bin"))
     }
 
     fn import(&mut self, who: &str, count: usize, tag: &str) -> Result<Option<String>> {

@@ -37,6 +37,8 @@ pub(crate) enum Action {
         /// Adds a word that no other person's node may ever have.
         #[serde(default)]
         secret: bool,
+        /// Attaches a made-up file of so many KiB.
+        file_kib: Option<usize>,
     },
     /// Imports so many made-up notes with this tag.
     Import {
@@ -143,6 +145,10 @@ pub(crate) enum Action {
     FreeDisk { who: String },
     /// Starts a node that began with older binaries with those of today.
     Upgrade { who: String },
+    /// Attacks a node with the identity of another one, which is paused.
+    Attack { who: String, on: String },
+    /// Ends that; it must have achieved nothing.
+    CallOff { who: String },
 
     /// Both say that they are in sync with each other.
     InSync { between: [String; 2] },
@@ -243,6 +249,7 @@ impl Action {
             | Self::FillDisk { who }
             | Self::FreeDisk { who }
             | Self::Upgrade { who }
+            | Self::CallOff { who }
             | Self::Finds { who, .. }
             | Self::Lacks { who, .. }
             | Self::Holds { who, .. }
@@ -250,6 +257,7 @@ impl Action {
             | Self::Lists { who, .. } => vec![who],
             Self::Approve { who, from, .. } | Self::Decline { who, from } => vec![who, from],
             Self::DeviceJoin { who, to } => vec![who, to],
+            Self::Attack { who, on } => vec![who, on],
             Self::DeviceRetire { who, device } => vec![who, device],
             Self::OutOfReach { who, peer } => vec![who, peer],
             Self::Pair { between }
@@ -267,6 +275,7 @@ impl Action {
             Self::FillDisk { .. } => Some(Need::Disks),
             Self::Start { clock: Some(_), .. } => Some(Need::Clocks),
             Self::Upgrade { .. } => Some(Need::Older),
+            Self::Attack { .. } => Some(Need::Hostile),
             _ => None,
         }
     }

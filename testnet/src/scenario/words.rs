@@ -62,6 +62,8 @@ impl Action {
             Self::FillDisk { who } => write!(f, "the disk of {who} is full"),
             Self::FreeDisk { who } => write!(f, "the disk of {who} has room again"),
             Self::Upgrade { who } => write!(f, "{who} is upgraded"),
+            Self::Attack { who, on } => write!(f, "somebody with the key of {who} attacks {on}"),
+            Self::CallOff { who } => write!(f, "the attack with the key of {who} came to nothing"),
             Self::InSync { between: [a, b] } => write!(f, "{a} and {b} say they are in sync"),
             Self::Proved {} => write!(f, "all pairs prove to hold the same"),
             Self::OutOfReach { who, peer } => write!(f, "{who} cannot reach {peer}"),

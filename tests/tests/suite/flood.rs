@@ -9,13 +9,14 @@
 //! Bob's process listens at another port than Ana knows, so only he can make the connection: it
 //! is the way in that has to stay open.
 
-mod attack;
+mod silent;
 
 use crate::between::{addresses, key};
 use crate::couple::{Couple, has};
 use crate::http::{Http, text};
-use attack::{Hostile, Silent};
+use brain_tests::hostile::{Hostile, Plan};
 use brain_tests::{Node, eventually};
+use silent::Silent;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -117,8 +118,13 @@ fn a_flood_keeps_no_friend_out_and_takes_little_memory() {
         scope.spawn(|| watch(pid, &peak, &is_over));
         let ended = Ended(&is_over);
         let silent = Silent::open(quic, tcp, HALF_OPEN);
-        let talks_to = key(&couple.ana).id();
-        let hostile = Hostile::start(&mallory, talks_to, &ana);
+        let hostile = Hostile::start(Plan {
+            home: &mallory.home(),
+            victim: key(&couple.ana).id(),
+            addresses: &ana,
+            faults_max: u64::MAX,
+            knowledge: None,
+        });
         // Bob comes while the flood is at its height, and a second wave comes with him.
         let wave = Silent::open(quic, tcp, HALF_OPEN / 4);
         couple.bob.start_again();
@@ -128,18 +134,19 @@ fn a_flood_keeps_no_friend_out_and_takes_little_memory() {
         eventually("ana says what mallory did", || {
             last_error(&couple.ana, "mallory").filter(|error| error.contains("broke the protocol"))
         });
+        let tally = hostile.tally();
         println!(
             "a friend was up to date after {came_back:?} ({quiet:?} without a flood), edits took {slowest:?} at most; \
              {} and {} connections were opened; the stranger tried {} times, mallory was let \
              in {} times and turned away {} times",
             silent.count(),
             wave.count(),
-            hostile.stranger_tries(),
-            hostile.let_in(),
-            hostile.turned_away(),
+            tally.stranger_tries,
+            tally.let_in,
+            tally.turned_away,
         );
-        assert_eq!(hostile.stranger_heard(), 0, "a stranger is told nothing");
-        assert!(hostile.turned_away() > 0, "a fault has consequences");
+        assert_eq!(tally.stranger_heard_bytes, 0, "a stranger is told nothing");
+        assert!(tally.turned_away > 0, "a fault has consequences");
         drop(ended);
     });
     let growth = peak.load(Ordering::Relaxed).saturating_sub(before);
