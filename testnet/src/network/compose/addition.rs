@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// Settings of `compose.yaml` that an older build does not know, and so refuses to start with.
+const NEWER_SETTINGS: [&str; 1] = ["BRAIN_TELEMETRY__TRACE_PEERS"];
 /// Where the library that moves a clock is in a container.
 const CLOCK_LIBRARY: &str = "/usr/local/lib/libfaketime.so.1";
 
@@ -58,6 +60,8 @@ impl Addition {
                 let from = folder.join(program);
                 format!("{}:/usr/local/bin/{program}:ro", from.display())
             }));
+            // A variable without a value is that of the caller, who has none.
+            environment.extend(NEWER_SETTINGS.map(|name| (name.to_owned(), Value::Null)));
         }
         if let (Some(offset), Some(library)) = (self.clocks.get(who), clock::library()) {
             mounts.push(format!("{}:{CLOCK_LIBRARY}:ro", library.display()));
