@@ -13,6 +13,7 @@ use protocol::blob;
 use protocol::limits::FRAME_BYTES_MAX;
 use protocol::reconcile::{Run, Salt};
 use protocol::session::{Admission, Effect, Input, Role, Session};
+use protocol::trace::TraceContext;
 use protocol::view::{Item, Summary, View};
 use protocol::wire::brief::{Again, Digest, Recent, Topic};
 use protocol::wire::content::Content;
@@ -112,6 +113,8 @@ fn messages() -> Vec<Control> {
         Control::Tell(Topic::Whole),
         Control::Tell(Topic::Proof),
         Control::ProofIs(Digest::of_view(&view(40).summary())),
+        Control::Trace(None),
+        Control::Trace(TraceContext::new([1; 16], [2; 8], true)),
         Control::FrontierIs(Digest::of_frontier(&[tip(1)])),
         Control::EchoIs(Digest::of_held(None)),
         Control::Recent(Recent {

@@ -3,8 +3,9 @@
 
 use crate::couple::{Couple, has};
 use crate::http::Http;
-use brain_tests::{Node, eventually};
+use brain_tests::{EVENTUALLY_MAX, Node, eventually, process};
 use serde_json::Value;
+use std::process::Command;
 
 const BEGINS: &str = "a peer cannot be reached; trying again";
 const ENDS: &str = "a peer is reached again";
@@ -75,4 +76,22 @@ fn an_outage_is_said_once_and_shown_until_it_ends() {
     let page = couple.ana.brainctl(["node", "metrics"]).ok().stdout.clone();
     let person = bob(&couple)["person"].as_str().expect("a did").to_owned();
     assert!(!page.contains("bob") && !page.contains(&person), "{page}");
+}
+
+#[test]
+fn a_friend_who_falls_silent_on_tcp_is_missed() {
+    let listen = [("BRAIN_NETWORK__LISTEN", "/ip4/127.0.0.1/tcp/0")];
+    let couple = Couple::start_with(&listen, &listen);
+    let is_online = || bob(&couple)["online"] == true;
+    eventually("they are connected", || is_online().then_some(()));
+    let pid = couple.bob.pid().expect("bob runs").to_string();
+    let signal = |name: &str| {
+        let mut kill = Command::new("kill");
+        process::run(kill.args([name, &pid]), b"", EVENTUALLY_MAX).ok();
+    };
+    // The system goes on answering for the process: nothing but its silence tells.
+    signal("-STOP");
+    eventually("bob is missed", || (!is_online()).then_some(()));
+    signal("-CONT");
+    eventually("bob is back", || is_online().then_some(()));
 }
