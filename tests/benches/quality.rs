@@ -8,8 +8,11 @@
 //! (CSV files of sentence, sentence, score); what is not there is skipped. Every document becomes a
 //! memory of a real node, every query is asked over its socket, in each mode. Whether hybrid search
 //! is better or worse than its better half by more than chance is said by a paired bootstrap over
-//! the queries. Not a test of speed: `search` is.
+//! the queries, and what codes of one byte cost beside the vectors as the model made them. Not a test
+//! of speed: `search` is.
 
+#[path = "quality/codes.rs"]
+mod codes;
 #[path = "quality/collection.rs"]
 mod collection;
 #[path = "quality/figures.rs"]
@@ -45,6 +48,11 @@ fn main() {
             &vector
         };
         println!("hybrid beside its better half: {}", hybrid.beside(better));
+        let (made, coded) = codes::rank(&collection);
+        let shared = codes::shared_of_ten(&made, &coded);
+        let [made, coded] = [made, coded].map(|ranked| Figures::of(&collection, &ranked));
+        println!("codes beside the vectors as made: {}", coded.beside(&made));
+        println!("of the ten nearest they share {shared:.3}");
     } else {
         println!("skipped: no vaswani in {}", folder.display());
     }

@@ -1,11 +1,12 @@
 //! Vectors: the nearest memories by meaning, by exact scan.
 //!
-//! Every memory has one vector per chunk of its text. In memory a vector is one byte per dimension
-//! and a scale; finer ones stay with the caller, who keeps them as [`SlotVectors::encode`]d bytes. There is no graph and no training: a put or remove is complete when it returns, and a
-//! filter is exact, because only the allowed slots are ever compared.
+//! Every memory has one vector per chunk of its text. A vector is one byte per dimension and a scale,
+//! in memory as on the disk: measured, finer ones change no ranking. There is no graph and no
+//! training: a put or remove is complete when it returns, and a filter is exact, because only the
+//! allowed slots are ever compared.
 //!
 //! Flow: embed -> [`SlotVectors::new`] -> bytes kept by the caller, codes put into [`VectorIndex`]
-//! -> [`VectorIndex::search`] -> optionally exact scores from [`VectorIndex::search_exact`].
+//! -> [`VectorIndex::search`].
 //!
 //! The codes lie one after the other, so that a scan reads memory as it comes; it is compiled for
 //! several kinds of processors, and the best that this one has runs. Above [`SIEVE_ROWS_MIN`] rows a
@@ -38,8 +39,9 @@ pub const SIEVE_ROWS_MIN: usize = 32_768;
 const SIEVE_MIN: usize = 4_096;
 const SIEVE_FACTOR: usize = 40;
 
-/// Candidates rescored with exact vectors per wanted hit; 4 brings recall at ten to one.
-const RESCORE_FACTOR: usize = 4;
+/// Rows that are fetched from memory together: those that passed the sieve lie far apart, and to wait
+/// for one after the other takes five times as long as to compare them.
+const TOGETHER: usize = 16;
 
 /// Why vectors were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -124,7 +126,7 @@ impl VectorIndex {
     /// Sets a slot's vectors from their stored form, as read back when the node starts.
     pub fn put_stored(&mut self, slot: Slot, stored: &SlotVectors) -> Result<(), VectorError> {
         self.check_dimensions(stored.dimensions())?;
-        self.append(slot, &stored.quantised());
+        self.append(slot, stored.vectors());
         Ok(())
     }
 
@@ -175,7 +177,7 @@ impl VectorIndex {
 
     /// Returns the `limit` nearest slots by cosine of their best chunk, nearest first.
     ///
-    /// Cosines come from the quantised vectors: their error is about 0.01.
+    /// Cosines come from codes of one byte: their error is about 0.001.
     pub fn search(
         &self,
         query: &[f32],
@@ -190,12 +192,12 @@ impl VectorIndex {
             None if self.rows.len() - self.dead >= SIEVE_ROWS_MIN => {
                 let count = limit.saturating_mul(SIEVE_FACTOR).max(SIEVE_MIN);
                 let likely = self.signs.nearest(&query, count);
-                self.scan(likely.into_iter().filter(owned), &query, &mut best);
+                self.pick(likely.into_iter().filter(owned), &query, &mut best);
             }
             None => self.scan((0..self.rows.len()).filter(owned), &query, &mut best),
             Some(allowed) if self.is_selective(allowed) => {
                 let places = allowed.iter().filter_map(|slot| self.places.get(&slot));
-                self.scan(places.flat_map(|place| place.rows()), &query, &mut best);
+                self.pick(places.flat_map(|place| place.rows()), &query, &mut best);
             }
             Some(allowed) => {
                 let rows = (0..).zip(&self.owners);
@@ -219,34 +221,43 @@ impl VectorIndex {
 
     /// Offers the slots of rows to the best; the rows of a slot follow each other.
     fn scan(&self, rows: impl Iterator<Item = usize>, query: &Quantised, best: &mut Best) {
+        self.compare(rows, false, query, best);
+    }
+
+    /// The same for rows that lie far apart.
+    fn pick(&self, rows: impl Iterator<Item = usize>, query: &Quantised, best: &mut Best) {
+        self.compare(rows, true, query, best);
+    }
+
+    fn compare(
+        &self,
+        rows: impl Iterator<Item = usize>,
+        are_scattered: bool,
+        query: &Quantised,
+        best: &mut Best,
+    ) {
         Arch::new().dispatch(Compare {
             index: self,
             rows,
+            are_scattered,
             query,
             best,
         });
     }
 
-    /// Returns the `limit` nearest slots, their order decided by the exact vectors `fetch` returns.
-    ///
-    /// A candidate for which `fetch` has nothing keeps its quantised cosine.
-    pub fn search_exact(
-        &self,
-        query: &[f32],
-        allowed: Option<&SlotSet>,
-        limit: usize,
-        mut fetch: impl FnMut(Slot) -> Option<SlotVectors>,
-    ) -> Result<Vec<(Slot, f32)>, VectorError> {
-        let mut hits = self.search(query, allowed, limit.saturating_mul(RESCORE_FACTOR))?;
-        let query = normalised(query)?;
-        for (slot, cosine) in &mut hits {
-            if let Some(exact) = fetch(*slot).and_then(|stored| stored.cosine(&query)) {
-                *cosine = exact;
-            }
+    /// Reads a little of every row, none after another, so that the memory brings them all at once.
+    #[expect(
+        clippy::inline_always,
+        reason = "only what is inlined is compiled for the processor"
+    )]
+    #[inline(always)]
+    fn reach_for(&self, rows: &[usize]) {
+        let mut read = 0;
+        for row in rows {
+            read ^= self.rows.touch(*row, self.dimensions);
+            read ^= u8::from(matches!(self.owners.get(*row), Some(Some(_))));
         }
-        hits.sort_by(|left, right| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)));
-        hits.truncate(limit);
-        Ok(hits)
+        std::hint::black_box(read);
     }
 
     /// Says whether following the allowed slots is cheaper than scanning all with a bitmap test.
@@ -272,6 +283,7 @@ impl VectorIndex {
 struct Compare<'a, I> {
     index: &'a VectorIndex,
     rows: I,
+    are_scattered: bool,
     query: &'a Quantised,
     best: &'a mut Best,
 }
@@ -287,16 +299,31 @@ impl<I: Iterator<Item = usize>> NullaryFnOnce for Compare<'_, I> {
     fn call(self) {
         let index = self.index;
         let mut last: Option<Ranked> = None;
-        for row in self.rows {
-            let Some(Some(slot)) = index.owners.get(row).copied() else {
-                continue;
-            };
-            let cosine = index.rows.cosine(row, index.dimensions, self.query);
-            match &mut last {
-                Some(last) if last.slot == slot => last.cosine = last.cosine.max(cosine),
-                _ => {
-                    if let Some(last) = last.replace(Ranked { cosine, slot }) {
-                        self.best.offer(last);
+        let mut rows = self.rows;
+        loop {
+            let (mut next, mut count) = ([0; TOGETHER], 0);
+            for (place, row) in next.iter_mut().zip(&mut rows) {
+                *place = row;
+                count += 1;
+            }
+            let next = next.get(..count).unwrap_or_default();
+            if next.is_empty() {
+                break;
+            }
+            if self.are_scattered {
+                index.reach_for(next);
+            }
+            for row in next {
+                let Some(Some(slot)) = index.owners.get(*row).copied() else {
+                    continue;
+                };
+                let cosine = index.rows.cosine(*row, index.dimensions, self.query);
+                match &mut last {
+                    Some(last) if last.slot == slot => last.cosine = last.cosine.max(cosine),
+                    _ => {
+                        if let Some(last) = last.replace(Ranked { cosine, slot }) {
+                            self.best.offer(last);
+                        }
                     }
                 }
             }

@@ -1,9 +1,9 @@
-//! One slot's vectors: normalised, as exact as matters, and as bytes.
+//! One slot's vectors: normalised, one byte a dimension, as they are kept and as they are compared.
 //!
 //! Format, little endian: version (1 byte), dimensions (u16), chunks (u16), then for each chunk its
-//! scale (f32) and its codes (one i16 per dimension): `value = code * scale`, which is off by a
-//! 65,000th of the largest value at most. Version 1 had a scale, codes of one byte and the values
-//! themselves (f32), two and a half times as much; it is still read.
+//! scale (f32) and its codes (one i8 per dimension): `value = code * scale`, which is off by a 254th
+//! of the largest value at most. Version 2 had codes of two bytes; version 1 codes of one byte and
+//! the values themselves (f32). Both are still read.
 //!
 //! Invariant: whatever [`SlotVectors::decode`] accepts in this version, [`SlotVectors::encode`] gives
 //! back byte for byte: there is one form of every vector, and nothing follows the last chunk.
@@ -21,16 +21,20 @@ pub const DIMENSIONS_MAX: usize = 4096;
 /// What is kept free when vectors are added: one of so many parts.
 const GROWTH_PART: usize = 8;
 
-const VERSION: u8 = 2;
+/// What a processor fetches from memory at once.
+const LINE_BYTES: usize = 64;
+
+const VERSION: u8 = 3;
+/// The version with codes of two bytes.
+const VERSION_OF_FINE: u8 = 2;
 /// The version with values of four bytes.
 const VERSION_OF_FLOATS: u8 = 1;
 const HEADER_BYTES: usize = 5;
 const SCALE_BYTES: usize = 4;
-/// How far the length of a stored vector may be from one: rounding of a few thousand codes.
-const LENGTH_ERROR: f32 = 0.01;
-/// The greatest code of one byte and of two.
-const CODE_MAX: f32 = 127.0;
-const FINE_CODE_MAX: i16 = i16::MAX;
+/// How far the length of a stored vector may be from one beyond what rounding its codes explains.
+const LENGTH_ERROR: f32 = 0.001;
+/// The greatest code.
+const CODE_MAX: i8 = 127;
 
 /// Why stored vectors could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,12 +53,11 @@ pub enum DecodeError {
     Vectors(#[from] VectorError),
 }
 
-/// The vectors of one slot, each as codes of two bytes and their scale.
+/// The vectors of one slot, each as codes and their scale.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SlotVectors {
     dimensions: usize,
-    scales: Vec<f32>,
-    codes: Vec<i16>,
+    vectors: Quantised,
 }
 
 impl SlotVectors {
@@ -77,19 +80,12 @@ impl SlotVectors {
                 found: dimensions,
             });
         }
-        let mut stored = Self {
+        let values = chunks.iter().map(|chunk| normalised(chunk));
+        let values = values.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
             dimensions,
-            scales: Vec::with_capacity(chunks.len()),
-            codes: Vec::with_capacity(chunks.len() * dimensions),
-        };
-        for chunk in chunks {
-            let values = normalised(chunk)?;
-            let scale = largest(&values) / f32::from(FINE_CODE_MAX);
-            stored.scales.push(scale);
-            let codes = values.iter().map(|value| fine_code_of(*value, scale));
-            stored.codes.extend(codes);
-        }
-        Ok(stored)
+            vectors: Quantised::of(&values),
+        })
     }
 
     /// Returns the number of dimensions.
@@ -97,22 +93,23 @@ impl SlotVectors {
         self.dimensions
     }
 
-    fn chunks(&self) -> impl Iterator<Item = (f32, &[i16])> {
-        let codes = self.codes.chunks_exact(self.dimensions.max(1));
-        self.scales.iter().copied().zip(codes)
+    /// Returns the vectors as they are compared.
+    pub(super) fn vectors(&self) -> &Quantised {
+        &self.vectors
     }
 
     /// Returns the bytes to keep.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
-        for length in [self.dimensions, self.scales.len()] {
+        for length in [self.dimensions, self.vectors.len()] {
             // Both are bounded by constants below 2^16, so two bytes hold them.
             let [low, high, ..] = length.to_le_bytes();
             bytes.extend([low, high]);
         }
-        for (scale, codes) in self.chunks() {
+        let codes = self.vectors.codes.chunks_exact(self.dimensions.max(1));
+        for (scale, codes) in self.vectors.scales.iter().zip(codes) {
             bytes.extend(scale.to_le_bytes());
-            bytes.extend(codes.iter().flat_map(|code| code.to_le_bytes()));
+            bytes.extend(codes.iter().map(|code| code.cast_unsigned()));
         }
         bytes
     }
@@ -123,7 +120,8 @@ impl SlotVectors {
             .split_first_chunk::<HEADER_BYTES>()
             .ok_or(DecodeError::Length)?;
         let value_bytes = match version {
-            VERSION => 2,
+            VERSION => 1,
+            VERSION_OF_FINE => 2,
             VERSION_OF_FLOATS => 5,
             other => return Err(DecodeError::Version(other)),
         };
@@ -144,66 +142,59 @@ impl SlotVectors {
             return Err(VectorError::Chunks { found: count }.into());
         }
         let chunks = body.chunks_exact(chunk_bytes);
-        if version == VERSION_OF_FLOATS {
-            let values: Vec<_> = chunks.map(|chunk| floats_of(chunk, found)).collect();
+        if version != VERSION {
+            let values = chunks.map(|chunk| older(version, chunk, found));
+            let values = values.collect::<Result<Vec<_>, _>>()?;
             return Ok(Self::new(dimensions, &values)?);
         }
-        let mut stored = Self {
-            dimensions,
+        let mut vectors = Quantised {
             scales: Vec::with_capacity(count),
             codes: Vec::with_capacity(count * found),
         };
         for chunk in chunks {
-            let (scale, codes) = chunk
-                .split_first_chunk::<SCALE_BYTES>()
-                .ok_or(DecodeError::Length)?;
-            let scale = f32::from_le_bytes(*scale);
-            stored.scales.push(scale);
-            let (codes, _) = codes.as_chunks::<2>();
-            let codes = codes.iter().map(|code| i16::from_le_bytes(*code));
-            let first = stored.codes.len();
-            stored.codes.extend(codes);
-            let codes = stored.codes.get(first..).unwrap_or_default();
+            let (scale, codes) = split_scale(chunk)?;
+            let codes = codes.iter().map(|code| code.cast_signed());
+            let first = vectors.codes.len();
+            vectors.scales.push(scale);
+            vectors.codes.extend(codes);
+            let codes = vectors.codes.get(first..).unwrap_or_default();
             if !is_written_so(scale, codes) {
                 return Err(DecodeError::Codes);
             }
         }
-        Ok(stored)
+        Ok(Self {
+            dimensions,
+            vectors,
+        })
     }
+}
 
-    /// Returns the vectors with one byte per dimension.
-    pub(super) fn quantised(&self) -> Quantised {
-        let ratio = CODE_MAX / f32::from(FINE_CODE_MAX);
-        let codes = self.codes.iter();
-        Quantised {
-            scales: self.scales.iter().map(|scale| scale / ratio).collect(),
-            codes: codes
-                .map(|code| code_of(f32::from(*code), 1.0 / ratio))
-                .collect(),
-        }
-    }
-
-    /// Returns the cosine of the chunk nearest to the query.
-    pub(super) fn cosine(&self, query: &[f32]) -> Option<f32> {
-        let cosines = self.chunks().map(|(scale, codes)| {
-            let products = codes.iter().zip(query);
-            let sum: f32 = products.map(|(code, value)| f32::from(*code) * value).sum();
-            sum * scale
-        });
-        cosines.max_by(f32::total_cmp)
-    }
+fn split_scale(chunk: &[u8]) -> Result<(f32, &[u8]), DecodeError> {
+    let (scale, rest) = chunk
+        .split_first_chunk::<SCALE_BYTES>()
+        .ok_or(DecodeError::Length)?;
+    Ok((f32::from_le_bytes(*scale), rest))
 }
 
 /// Tells whether codes are those of a vector of length one, or of none, as they are written: the
 /// largest is the greatest code.
-fn is_written_so(scale: f32, codes: &[i16]) -> bool {
+fn is_written_so(scale: f32, codes: &[i8]) -> bool {
     let largest = codes.iter().map(|code| code.unsigned_abs()).max();
     if scale.to_bits() == 0 {
         return largest == Some(0);
     }
-    let square: f32 = codes.iter().map(|code| f32::from(*code).powi(2)).sum();
+    let square = f32_of(codes.iter().map(|code| i32::from(*code).pow(2)).sum());
     let length = square.sqrt() * scale;
-    largest == Some(FINE_CODE_MAX.unsigned_abs()) && (length - 1.0).abs() < LENGTH_ERROR
+    let rounding = f32_of(i32::try_from(codes.len()).unwrap_or(i32::MAX)).sqrt() / 2.0 * scale;
+    largest == Some(CODE_MAX.unsigned_abs()) && (length - 1.0).abs() < rounding + LENGTH_ERROR
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a rounding of 2^-24 is no matter here"
+)]
+fn f32_of(number: i32) -> f32 {
+    number as f32
 }
 
 /// Vectors with one byte per dimension, one after the other: `value = code * scale`.
@@ -215,7 +206,9 @@ pub(super) struct Quantised {
 
 impl Quantised {
     pub(super) fn of(vectors: &[Vec<f32>]) -> Self {
-        let scales = vectors.iter().map(|vector| largest(vector) / CODE_MAX);
+        let scales = vectors
+            .iter()
+            .map(|vector| largest(vector) / f32::from(CODE_MAX));
         let scales: Vec<f32> = scales.collect();
         let codes = vectors
             .iter()
@@ -261,6 +254,21 @@ impl Quantised {
         }
     }
 
+    /// Reads a byte of every line of memory that a vector of `width` dimensions lies in.
+    #[expect(
+        clippy::inline_always,
+        reason = "only what is inlined is compiled for the processor"
+    )]
+    #[inline(always)]
+    pub(super) fn touch(&self, row: usize, width: usize) -> u8 {
+        let codes = self.codes.get(row * width..(row + 1) * width);
+        let lines = codes.unwrap_or_default().iter().step_by(LINE_BYTES);
+        let scale = self.scales.get(row).map_or(0, |scale| scale.to_bits());
+        lines.fold(scale.to_le_bytes()[0], |read, code| {
+            read ^ code.cast_unsigned()
+        })
+    }
+
     /// Returns the codes, vector after vector.
     pub(super) fn codes(&self) -> &[i8] {
         &self.codes
@@ -277,12 +285,7 @@ impl Quantised {
         let scale = self.scales.get(row).copied().unwrap_or_default();
         let query_scale = query.scales.first().copied().unwrap_or_default();
         let product = dot_codes(codes.unwrap_or_default(), &query.codes);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a rounding of 2^-24 is no matter here"
-        )]
-        let product = product as f32;
-        product * scale * query_scale
+        f32_of(product) * scale * query_scale
     }
 }
 
@@ -301,16 +304,17 @@ pub(super) fn normalised(vector: &[f32]) -> Result<Vec<f32>, VectorError> {
     Ok(scaled.iter().map(|value| value / length).collect())
 }
 
-/// Returns the values of a chunk of the version of floats.
-fn floats_of(chunk: &[u8], dimensions: usize) -> Vec<f32> {
-    let (values, _) = chunk
-        .get(SCALE_BYTES + dimensions..)
-        .unwrap_or_default()
-        .as_chunks::<4>();
-    values
-        .iter()
-        .map(|value| f32::from_le_bytes(*value))
-        .collect()
+/// Returns the values of a chunk of an older version.
+fn older(version: u8, chunk: &[u8], dimensions: usize) -> Result<Vec<f32>, DecodeError> {
+    let (scale, rest) = split_scale(chunk)?;
+    if version == VERSION_OF_FINE {
+        let codes = rest.as_chunks().0.iter();
+        let values = codes.map(|code| f32::from(i16::from_le_bytes(*code)) * scale);
+        return Ok(values.collect());
+    }
+    let values = rest.get(dimensions..).unwrap_or_default();
+    let values = values.as_chunks().0.iter();
+    Ok(values.map(|value| f32::from_le_bytes(*value)).collect())
 }
 
 fn largest(vector: &[f32]) -> f32 {
@@ -320,24 +324,12 @@ fn largest(vector: &[f32]) -> f32 {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "clamped to the range of an i16 just before"
-)]
-fn fine_code_of(value: f32, scale: f32) -> i16 {
-    let most = f32::from(FINE_CODE_MAX);
-    if scale > 0.0 {
-        (value / scale).round().clamp(-most, most) as i16
-    } else {
-        0
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
     reason = "clamped to the range of an i8 just before"
 )]
 fn code_of(value: f32, scale: f32) -> i8 {
+    let most = f32::from(CODE_MAX);
     if scale > 0.0 {
-        (value / scale).round().clamp(-CODE_MAX, CODE_MAX) as i8
+        (value / scale).round().clamp(-most, most) as i8
     } else {
         0
     }

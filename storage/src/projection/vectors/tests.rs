@@ -62,18 +62,15 @@ fn brute_force(all: &[Vec<Vec<f32>>], query: &[f32], limit: usize) -> Vec<u64> {
 fn recall_at_ten_against_exact_brute_force() {
     let (index, all) = filled(2_000, 2, DIMENSIONS);
     let mut noise = Noise(99);
-    let (mut quantised, mut rescored) = (0, 0);
+    let mut quantised = 0;
     for _ in 0..50 {
         let query = noise.vector(DIMENSIONS);
         let truth = brute_force(&all, &query, 10);
-        let found = |hits: Vec<(Slot, f32)>| hits.iter().filter(|h| truth.contains(&h.0.0)).count();
-        quantised += found(index.search(&query, None, 10).unwrap());
-        let fetch =
-            |slot: Slot| SlotVectors::new(DIMENSIONS, &all[usize::try_from(slot.0).unwrap()]).ok();
-        rescored += found(index.search_exact(&query, None, 10, fetch).unwrap());
+        let found = index.search(&query, None, 10).unwrap();
+        quantised += found.iter().filter(|hit| truth.contains(&hit.0.0)).count();
     }
+    // Noise has no neighbours: what is missed lies within the rounding of what is found.
     assert!(quantised >= 475, "recall@10 of codes {quantised} of 500");
-    assert_eq!(rescored, 500, "recall@10 after rescoring");
 }
 
 proptest! {
@@ -142,7 +139,7 @@ proptest! {
 
     #[test]
     fn damaged_bytes_never_panic_and_what_is_read_is_what_would_be_written(
-        at in 0usize..25, value in any::<u8>(),
+        at in 0usize..17, value in any::<u8>(),
     ) {
         let stored = SlotVectors::new(8, &[vec![0.5; 8]]).unwrap();
         let mut bytes = stored.encode();
@@ -193,8 +190,8 @@ fn stored_bytes_are_read_strictly() {
     assert_eq!(SlotVectors::decode(2, &[]), Err(DecodeError::Length));
     assert!(SlotVectors::decode(3, &good).is_err());
     let mut newer = good;
-    newer[0] = 3;
-    assert_eq!(SlotVectors::decode(2, &newer), Err(DecodeError::Version(3)));
+    newer[0] = 4;
+    assert_eq!(SlotVectors::decode(2, &newer), Err(DecodeError::Version(4)));
 }
 
 #[test]
@@ -209,9 +206,24 @@ fn vectors_of_the_first_version_are_read() {
 }
 
 #[test]
+fn vectors_of_the_second_version_are_read() {
+    // Two dimensions, one chunk: a scale, and codes of two bytes for 0.6 and 0.8.
+    let mut bytes = vec![2, 2, 0, 1, 0];
+    bytes.extend((0.8_f32 / 32_767.0).to_le_bytes());
+    bytes.extend(
+        [24_575_i16, 32_767]
+            .iter()
+            .flat_map(|code| code.to_le_bytes()),
+    );
+    let expect = SlotVectors::new(2, &[vec![3.0, 4.0]]).unwrap();
+    let read = SlotVectors::decode(2, &bytes).unwrap();
+    assert_eq!(read.vectors().codes(), expect.vectors().codes());
+}
+
+#[test]
 fn codes_that_nobody_writes_are_refused() {
     let good = SlotVectors::new(2, &[vec![3.0, 4.0]]).unwrap().encode();
-    for (at, value) in [(8, 0x7f), (8, 0xff), (12, 0x10)] {
+    for (at, value) in [(8, 0x7f), (8, 0xff), (10, 0x10)] {
         let mut bytes = good.clone();
         bytes[at] = value;
         assert_eq!(
