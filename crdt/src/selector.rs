@@ -182,6 +182,16 @@ impl Selector {
         }
     }
 
+    /// Tells whether it looks into texts, which have to be loaded for it.
+    pub fn looks_into_texts(&self) -> bool {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::looks_into_texts),
+            Self::Not(part) => part.looks_into_texts(),
+            Self::Text(_) => true,
+            _ => false,
+        }
+    }
+
     /// Tells whether only negations hold it back: it would select what nobody labelled.
     pub fn is_open_ended(&self) -> bool {
         match self {

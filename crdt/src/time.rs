@@ -5,6 +5,11 @@
 
 use crate::codec::{Canonical, DecodeError, Reader, Writer};
 
+/// One day, in milliseconds.
+const DAY_MS: u64 = 86_400_000;
+/// The characters of a plain date.
+const DATE_CHARS: usize = 10;
+
 /// Milliseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(pub u64);
@@ -29,6 +34,17 @@ impl Timestamp {
                 .map(|zoned| zoned.timestamp())
         })?;
         u64::try_from(time.as_millisecond()).ok().map(Self)
+    }
+    /// Reads the end of what is named: RFC 3339 is that moment, a plain date such as `2026-11-22`
+    /// the last millisecond of that day in UTC.
+    pub fn parse_end(text: &str) -> Option<Self> {
+        if let Ok(time) = text.parse::<jiff::Timestamp>() {
+            return u64::try_from(time.as_millisecond()).ok().map(Self);
+        }
+        // A date with a time and no zone names no moment; it would read as its whole day.
+        let is_plain = text.len() == DATE_CHARS;
+        let day = Self::parse(text).filter(|_| is_plain)?;
+        Some(day.plus_ms(DAY_MS - 1))
     }
     /// Adds milliseconds, stopping at the end of time.
     #[must_use]
@@ -98,5 +114,29 @@ mod tests {
         assert_eq!(date.to_rfc3339(), "2026-11-22T00:00:00Z");
         assert_eq!(Timestamp::parse("2026-11-22T00:00:00Z"), Some(date));
         assert_eq!(Timestamp::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn a_date_ends_with_its_last_millisecond_and_a_moment_is_itself() {
+        fn check(text: &str, expect: Option<&str>) {
+            let end = Timestamp::parse_end(text).map(Timestamp::to_rfc3339);
+            assert_eq!(end.as_deref(), expect, "{text:?}");
+        }
+        check("2026-11-22", Some("2026-11-22T23:59:59.999Z"));
+        check("2026-11-22T12:00:00Z", Some("2026-11-22T12:00:00Z"));
+        check(
+            "2026-11-22T12:00:00.5+01:00",
+            Some("2026-11-22T11:00:00.5Z"),
+        );
+        for text in [
+            "",
+            "yesterday",
+            "2026-02-30",
+            "2026-11-22T12:00:00",
+            "2026-11",
+            "1969-12-31",
+        ] {
+            check(text, None);
+        }
     }
 }

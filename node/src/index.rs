@@ -103,14 +103,11 @@ fn embed_some(store: &Store, models: &Models) -> Result<bool, StoreError> {
     let began = Instant::now();
     let mut vectors = Vec::with_capacity(memories.len());
     for memory in memories {
-        let mut made = Vec::new();
-        if memory.listed {
-            let chunks = chunk::split(&memory.title, &memory.body);
-            let found = chunks.iter().map(|text| models.built_in.embed_one(text));
-            made = found
-                .filter(|vector| vector.iter().any(|part| *part != 0.0))
-                .collect();
-        }
+        let made = if memory.listed {
+            chunk::embedded(models.built_in, &memory.title, &memory.body)
+        } else {
+            Vec::new()
+        };
         vectors.push((memory.memory, made));
     }
     store.put_vectors(Generation::BuiltIn, &vectors, span)?;

@@ -19,6 +19,7 @@ mod ledger;
 mod meaning;
 mod memories;
 mod metrics;
+mod past;
 mod peers;
 mod policy;
 mod receipts;

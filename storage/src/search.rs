@@ -9,7 +9,7 @@
 //!
 //! Invariant: every hit says why it is there, in [`Why`], and none is outside the allowed slots.
 
-use crate::projection::text::{MatchKind, TextError, TextIndex, TextQuery};
+use crate::projection::text::{MatchKind, TextAside, TextError, TextIndex, TextQuery};
 use crate::projection::vectors::{VectorError, VectorIndex};
 use crate::slots::{Slot, SlotSet};
 
@@ -88,24 +88,63 @@ pub enum SearchError {
     Vector(#[from] VectorError),
 }
 
+/// What is searched beside the allowed slots, as if it were in the two indices; no slot of it is
+/// among those.
+#[derive(Debug)]
+pub struct Aside {
+    /// Words.
+    pub text: TextAside,
+    /// Meanings, by the model of the index beside which it is searched.
+    pub vectors: VectorIndex,
+}
+
 /// Searches both indices as the request says and returns the fused hits, best first.
 pub fn search(
     text: &TextIndex,
     vectors: &VectorIndex,
     request: &SearchRequest<'_>,
 ) -> Result<Vec<Hit>, SearchError> {
+    search_with(text, vectors, None, request)
+}
+
+/// Searches as [`search()`] does, with what lies beside the indices.
+pub fn search_with(
+    text: &TextIndex,
+    vectors: &VectorIndex,
+    aside: Option<&Aside>,
+    request: &SearchRequest<'_>,
+) -> Result<Vec<Hit>, SearchError> {
     let depth = request.limit.saturating_mul(DEPTH_FACTOR).max(DEPTH_MIN);
     let by_text = match request.mode {
         SearchMode::Vector => Vec::new(),
-        _ => text.search(request.query, request.allowed, depth)?,
+        _ => text.search_with(
+            request.query,
+            request.allowed,
+            aside.map(|aside| &aside.text),
+            depth,
+        )?,
     };
     let by_vector = match (request.mode, request.vector) {
         (SearchMode::Text, _) | (_, None) => Vec::new(),
-        (_, Some(vector)) => vectors.search(vector, request.allowed, depth)?,
+        (_, Some(vector)) => {
+            let near = vectors.search(vector, request.allowed, depth)?;
+            match aside {
+                Some(aside) => nearest(near, aside.vectors.search(vector, None, depth)?, depth),
+                None => near,
+            }
+        }
     };
     let mut hits = fusion::fuse(&by_text, &by_vector, request.mode, request.fusion);
     hits.truncate(request.limit);
     Ok(hits)
+}
+
+/// Returns the nearest of two lists, nearest first, equals by slot.
+fn nearest(mut near: Vec<(Slot, f32)>, beside: Vec<(Slot, f32)>, limit: usize) -> Vec<(Slot, f32)> {
+    near.extend(beside);
+    near.sort_by(|left, right| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)));
+    near.truncate(limit);
+    near
 }
 
 #[cfg(test)]

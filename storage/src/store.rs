@@ -15,6 +15,7 @@ pub mod generations;
 mod ledger;
 pub(crate) mod open;
 pub mod own;
+pub mod past;
 pub mod preview;
 pub mod query;
 mod rebuild;

@@ -41,6 +41,7 @@ pub use edit::{EditOutcome, MemoryEdit, WriteError};
 pub use keyring::EnrolError;
 pub use peers::TicketUse;
 pub use policy::ReleaseError;
+pub(crate) use project::describe;
 pub use quota::OVER_QUOTA;
 pub use retire::RetireError;
 pub use share::ShareError;

@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Begin where a list ended (its `next_cursor`)
     #[arg(long)]
     cursor: Option<String>,
+    /// List what there was at the end of this day (UTC) or moment, as it was then
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<String>,
 }
 
 /// Lists memories.
@@ -33,6 +36,9 @@ pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> 
     }
     if let Some(cursor) = &args.cursor {
         query.push(("cursor", cursor));
+    }
+    if let Some(moment) = &args.as_of {
+        query.push(("as_of", moment));
     }
     let limit = (!args.all).then_some(args.limit);
     let page: Page<Summary> = client.list(&["v1", "memories"], &query, limit)?;

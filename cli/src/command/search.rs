@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
-use crate::ui::text::{one_line, short};
+use crate::ui::text::{memories, one_line, short};
 use protocol::api::search::{Facets, Hit, SearchRequest, SearchResponse};
 use std::fmt::Write as _;
 
@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Also count what has the words: by kind, tag, person and year
     #[arg(long)]
     facets: bool,
+    /// Search what there was at the end of this day (UTC) or moment, as it was then
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<String>,
 }
 
 /// Searches.
@@ -37,6 +40,7 @@ pub(crate) fn run(client: &Client, args: Args) -> Result<Report, CommandError> {
         limit,
         explain,
         facets,
+        as_of,
     } = args;
     let request = SearchRequest {
         query,
@@ -44,6 +48,7 @@ pub(crate) fn run(client: &Client, args: Args) -> Result<Report, CommandError> {
         mode,
         limit,
         facets,
+        as_of,
     };
     let response: SearchResponse = client.post(&["v1", "search"], &request)?;
     let text = text(&response, explain);
@@ -56,6 +61,14 @@ fn text(response: &SearchResponse, explain: bool) -> String {
     let mut text: String = hits.collect();
     if text.is_empty() {
         text += "Nothing found.\n";
+    }
+    if let Some(moment) = &response.as_of {
+        writeln!(text, "(as of {moment})").expect("writing to a string does not fail");
+    }
+    if response.gone > 0 {
+        let many = memories(response.gone);
+        writeln!(text, "({many} of then cannot be shown: purged since)")
+            .expect("writing to a string does not fail");
     }
     text.extend(response.facets.iter().map(counted));
     if let Some(chosen) = &response.chosen {

@@ -19,11 +19,16 @@ pub(crate) struct Args {
     /// Print Markdown with front matter
     #[arg(long)]
     md: bool,
+    /// Show it as it was at the end of this day (UTC) or moment
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<String>,
 }
 
 /// Gets the memory.
 pub(crate) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> {
-    let memory: Memory = client.get(&["v1", "memories", &args.id], &[])?;
+    let moment = args.as_of.as_deref().map(|moment| ("as_of", moment));
+    let query: Vec<_> = moment.into_iter().collect();
+    let memory: Memory = client.get(&["v1", "memories", &args.id], &query)?;
     let report = Report::new("show", &memory).with("grant", memory.grant.clone());
     let report = report.ids([memory.id.clone()]);
     Ok(match (args.raw, args.md) {

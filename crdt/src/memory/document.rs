@@ -20,6 +20,7 @@ use crate::hash::Hash;
 use crate::id::{DeviceId, MemoryId, to_base32};
 use automerge::transaction::{CommitOptions, Transactable as _, Transaction};
 use automerge::{Automerge, AutomergeError, LoadOptions, ObjType, ROOT, ScalarValue, TextEncoding};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
@@ -91,6 +92,43 @@ impl Document {
     /// Returns the merged content; values beyond the limits are cut or left out.
     pub fn content(&self) -> Content {
         project::content(&self.automerge)
+    }
+
+    /// Returns the content of those changes that `counts` names and that build on nothing else,
+    /// with their heads, ascending: what the document was before the others came.
+    pub fn of_changes(
+        &self,
+        counts: impl Fn(&ChangeHash) -> bool,
+    ) -> Result<(Content, Vec<ChangeHash>), RestoreError> {
+        let mut inside = BTreeSet::new();
+        let mut heads = BTreeSet::new();
+        // They come in an order in which each stands after those that it builds on.
+        for change in self.automerge.get_changes_meta(&[]) {
+            let hash = ChangeHash(change.hash.0);
+            let is_whole = change.deps.iter().all(|deps| inside.contains(&deps.0));
+            if is_whole && counts(&hash) {
+                inside.insert(hash.0);
+                heads.insert(hash);
+                for deps in &change.deps {
+                    heads.remove(&ChangeHash(deps.0));
+                }
+            }
+        }
+        let heads: Vec<ChangeHash> = heads.into_iter().collect();
+        if inside.len() == self.history.len() {
+            return Ok((self.content(), heads));
+        }
+        let named: Vec<_> = heads
+            .iter()
+            .map(|head| automerge::ChangeHash(head.0))
+            .collect();
+        let before = project::Before {
+            document: &self.automerge,
+            heads: &named,
+        };
+        let content = contained(|| project::content(&before));
+        let panicked = || RestoreError::Unreadable("automerge panicked".to_owned());
+        Ok((content.ok_or_else(panicked)?, heads))
     }
 
     /// Returns the changes that no other change builds on, ascending.

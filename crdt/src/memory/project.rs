@@ -11,7 +11,7 @@ use super::limits::{
 use super::{Attachment, Content, Link, MemoryKind, Status};
 use crate::codec::Canonical as _;
 use crate::time::Timestamp;
-use automerge::{ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
+use automerge::{Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 use std::collections::BTreeSet;
 
 pub(super) const KIND: &str = "kind";
@@ -24,8 +24,57 @@ pub(super) const TAGS: &str = "tags";
 pub(super) const LINKS: &str = "links";
 pub(super) const ATTACHMENTS: &str = "attachments";
 
+/// What the projection asks of a document.
+pub(super) trait Look {
+    /// Returns the value at a key of the root.
+    fn at_root(&self, key: &str) -> Option<(Value<'_>, ObjId)>;
+    /// Returns the text of a text.
+    fn text_of(&self, text: &ObjId) -> Option<String>;
+    /// Returns the keys of a map.
+    fn keys_of(&self, map: &ObjId) -> Vec<String>;
+    /// Returns the values of a list.
+    fn values_of(&self, list: &ObjId) -> Vec<Value<'_>>;
+}
+
+impl<T: ReadDoc> Look for T {
+    fn at_root(&self, key: &str) -> Option<(Value<'_>, ObjId)> {
+        self.get(ROOT, key).ok().flatten()
+    }
+    fn text_of(&self, text: &ObjId) -> Option<String> {
+        self.text(text).ok()
+    }
+    fn keys_of(&self, map: &ObjId) -> Vec<String> {
+        self.keys(map).collect()
+    }
+    fn values_of(&self, list: &ObjId) -> Vec<Value<'_>> {
+        self.values(list).map(|(value, _)| value).collect()
+    }
+}
+
+/// A document as it stood at these heads, which are all in it.
+pub(super) struct Before<'a> {
+    pub(super) document: &'a Automerge,
+    pub(super) heads: &'a [ChangeHash],
+}
+
+impl Look for Before<'_> {
+    fn at_root(&self, key: &str) -> Option<(Value<'_>, ObjId)> {
+        self.document.get_at(ROOT, key, self.heads).ok().flatten()
+    }
+    fn text_of(&self, text: &ObjId) -> Option<String> {
+        self.document.text_at(text, self.heads).ok()
+    }
+    fn keys_of(&self, map: &ObjId) -> Vec<String> {
+        self.document.keys_at(map, self.heads).collect()
+    }
+    fn values_of(&self, list: &ObjId) -> Vec<Value<'_>> {
+        let values = self.document.values_at(list, self.heads);
+        values.map(|(value, _)| value).collect()
+    }
+}
+
 /// Reads the content out of a document.
-pub(super) fn content(from: &impl ReadDoc) -> Content {
+pub(super) fn content(from: &impl Look) -> Content {
     Content {
         kind: word(from, KIND).unwrap_or(MemoryKind::Note),
         title: text(from, TITLE, TITLE_BYTES_MAX),
@@ -51,22 +100,22 @@ pub(super) fn link_key(link: &Link) -> String {
 }
 
 /// Returns the object of a type at a key of the root.
-pub(super) fn object(from: &impl ReadDoc, key: &str, expect: ObjType) -> Option<ObjId> {
-    match from.get(ROOT, key) {
-        Ok(Some((Value::Object(found), id))) if found == expect => Some(id),
+pub(super) fn object(from: &impl Look, key: &str, expect: ObjType) -> Option<ObjId> {
+    match from.at_root(key) {
+        Some((Value::Object(found), id)) if found == expect => Some(id),
         _ => None,
     }
 }
 
 /// Returns the whole text at a key of the root, without a limit.
-pub(super) fn full_text(from: &impl ReadDoc, key: &str) -> String {
+pub(super) fn full_text(from: &impl Look, key: &str) -> String {
     object(from, key, ObjType::Text)
-        .and_then(|id| from.text(&id).ok())
+        .and_then(|id| from.text_of(&id))
         .unwrap_or_default()
 }
 
 /// Returns the text scalar at a key of the root.
-pub(super) fn string(from: &impl ReadDoc, key: &str) -> Option<String> {
+pub(super) fn string(from: &impl Look, key: &str) -> Option<String> {
     match scalar(from, key)? {
         ScalarValue::Str(text) => Some(text.to_string()),
         _ => None,
@@ -74,13 +123,14 @@ pub(super) fn string(from: &impl ReadDoc, key: &str) -> Option<String> {
 }
 
 /// Returns each attachment with its place in the list, well-formed ones only.
-pub(super) fn attachment_places(from: &impl ReadDoc) -> Vec<(usize, Attachment)> {
+pub(super) fn attachment_places(from: &impl Look) -> Vec<(usize, Attachment)> {
     let Some(list) = object(from, ATTACHMENTS, ObjType::List) else {
         return Vec::new();
     };
-    from.values(&list)
+    from.values_of(&list)
+        .into_iter()
         .enumerate()
-        .filter_map(|(at, (value, _))| match value {
+        .filter_map(|(at, value)| match value {
             Value::Scalar(scalar) => Some((at, attachment_of(&scalar)?)),
             Value::Object(_) => None,
         })
@@ -96,7 +146,7 @@ fn attachment_of(scalar: &ScalarValue) -> Option<Attachment> {
         .filter(|attachment| check_attachment(attachment).is_ok())
 }
 
-fn attachments(from: &impl ReadDoc) -> Vec<Attachment> {
+fn attachments(from: &impl Look) -> Vec<Attachment> {
     let mut seen = BTreeSet::new();
     attachment_places(from)
         .into_iter()
@@ -106,25 +156,25 @@ fn attachments(from: &impl ReadDoc) -> Vec<Attachment> {
         .collect()
 }
 
-fn scalar(from: &impl ReadDoc, key: &str) -> Option<ScalarValue> {
-    match from.get(ROOT, key) {
-        Ok(Some((Value::Scalar(scalar), _))) => Some(scalar.into_owned()),
+fn scalar(from: &impl Look, key: &str) -> Option<ScalarValue> {
+    match from.at_root(key) {
+        Some((Value::Scalar(scalar), _)) => Some(scalar.into_owned()),
         _ => None,
     }
 }
 
-fn word<T: std::str::FromStr>(from: &impl ReadDoc, key: &str) -> Option<T> {
+fn word<T: std::str::FromStr>(from: &impl Look, key: &str) -> Option<T> {
     string(from, key)?.parse().ok()
 }
 
-fn text(from: &impl ReadDoc, key: &str, limit: usize) -> String {
+fn text(from: &impl Look, key: &str, limit: usize) -> String {
     cut(full_text(from, key), limit)
 }
 
-fn keys(from: &impl ReadDoc, key: &str) -> impl Iterator<Item = String> {
+fn keys(from: &impl Look, key: &str) -> impl Iterator<Item = String> {
     object(from, key, ObjType::Map)
         .into_iter()
-        .flat_map(|map| from.keys(&map).collect::<Vec<_>>())
+        .flat_map(|map| from.keys_of(&map))
 }
 
 fn link_of(key: &str) -> Option<Link> {
@@ -137,7 +187,7 @@ fn link_of(key: &str) -> Option<Link> {
     (check_link(&link).is_ok() && link_key(&link) == key).then_some(link)
 }
 
-fn created(from: &impl ReadDoc) -> Timestamp {
+fn created(from: &impl Look) -> Timestamp {
     match scalar(from, CREATED) {
         Some(ScalarValue::Uint(ms)) if i64::try_from(ms).is_ok() => Timestamp(ms),
         _ => Timestamp::default(),

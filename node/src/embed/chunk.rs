@@ -8,6 +8,8 @@
 //! Invariant: pieces cover the text in order from its start, never cut a character, and are at
 //! most [`CHUNKS_MAX`]; text beyond the last piece is found by text search only.
 
+use super::builtin::Builtin;
+
 /// The most bytes of text in a piece, title aside: about 200 English words, what MiniLM-like
 /// models read at once. Raising it blurs several subjects into one vector.
 pub const CHUNK_BYTES_MAX: usize = 1_200;
@@ -36,6 +38,15 @@ pub fn split(title: &str, text: &str) -> Vec<String> {
         pieces.push(title.to_owned());
     }
     pieces
+}
+
+/// Returns the vectors of the pieces of a text; none for a piece without any known word.
+pub fn embedded(model: Builtin, title: &str, text: &str) -> Vec<Vec<f32>> {
+    let pieces = split(title, text);
+    let vectors = pieces.iter().map(|piece| model.embed_one(piece));
+    vectors
+        .filter(|vector| vector.iter().any(|part| *part != 0.0))
+        .collect()
 }
 
 fn titled(title: &str, piece: &str) -> String {

@@ -27,6 +27,17 @@ pub(crate) struct Which {
     limit: Option<usize>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// List what there was at the end of this day (in UTC) or moment (RFC 3339), as it was then.
+    as_of: Option<String>,
+}
+
+/// At which moment to look at a memory.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct When {
+    /// The end of this day (in UTC) or moment (RFC 3339): the memory as it was then.
+    as_of: Option<String>,
 }
 
 /// Lists memories, the last changed first.
@@ -34,11 +45,13 @@ pub(crate) struct Which {
     responses((status = 200, description = "The memories.", body = Page<Summary>), Problems))]
 pub(crate) async fn list(
     State(services): State<Services>,
-    Params(Which { q, limit, cursor }): Params<Which>,
+    Params(which): Params<Which>,
 ) -> Result<axum::Json<Page<Summary>>, Refusal> {
-    let limit = page_limit(limit)?;
-    let work =
-        move |services: &Services| services.list_memories(q.as_deref(), limit, cursor.as_deref());
+    let limit = page_limit(which.limit)?;
+    let work = move |services: &Services| {
+        let (q, cursor) = (which.q.as_deref(), which.cursor.as_deref());
+        services.list_memories(q, limit, cursor, which.as_of.as_deref())
+    };
     blocking::json(services, work).await
 }
 
@@ -67,6 +80,7 @@ pub(crate) async fn create(
     params(
         ("id" = String, Path, description = "The memory, or a unique prefix of its id."),
         ("If-None-Match" = Option<String>, Header, description = "Versions that are at hand."),
+        When,
     ),
     responses(
         (status = 200, description = "The memory.",
@@ -78,9 +92,11 @@ pub(crate) async fn create(
 pub(crate) async fn read(
     State(services): State<Services>,
     Segment(id): Segment,
+    Params(When { as_of }): Params<When>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let memory = blocking::run(services, move |services| services.memory(&id)).await?;
+    let work = move |services: &Services| services.memory(&id, as_of.as_deref());
+    let memory = blocking::run(services, work).await?;
     Ok(shown::answer(&headers, &memory))
 }
 
@@ -99,7 +115,7 @@ pub(crate) async fn edit(
 ) -> Result<axum::Json<Written>, Refusal> {
     if headers.contains_key(header::IF_MATCH) {
         let sought = id.clone();
-        let memory = blocking::run(services.clone(), move |s| s.memory(&sought)).await?;
+        let memory = blocking::run(services.clone(), move |s| s.memory(&sought, None)).await?;
         unchanged(&headers, &memory)?;
         // A write that slips in between is merged with, never overwritten.
         patch.base.get_or_insert(memory.heads);

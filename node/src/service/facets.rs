@@ -4,6 +4,7 @@ use crdt::selector::Selector;
 use protocol::api::search::{Facet, Facets};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use storage::records::Facts;
 use storage::slots::Slot;
 use storage::store::state::State;
 
@@ -33,12 +34,22 @@ impl Counts {
     }
 }
 
-/// Counts memories; those that are not shown to the owner are left out.
-pub(super) fn count(state: &State, found: &[Slot]) -> Facets {
+/// Returns the facts of a memory as it stands.
+pub(super) fn present(state: &State, slot: Slot) -> Option<&Facts> {
+    let id = state.slots.get(&slot.0)?;
+    state.memories.get(id).map(AsRef::as_ref)
+}
+
+/// Counts memories by the facts of them that `of` returns; those that are not shown to the owner
+/// are left out.
+pub(super) fn count<'a>(
+    state: &'a State,
+    found: &[Slot],
+    of: impl Fn(Slot) -> Option<&'a Facts>,
+) -> Facets {
     let (mut kinds, mut tags, mut from, mut years) = <(Counts, Counts, Counts, Counts)>::default();
     let mut counted = 0;
-    let memories = found.iter().filter_map(|slot| state.slots.get(&slot.0));
-    for facts in memories.filter_map(|id| state.memories.get(id)) {
+    for facts in found.iter().filter_map(|slot| of(*slot)) {
         if !state.is_shown(facts) {
             continue;
         }

@@ -30,14 +30,20 @@ pub(super) struct Meaning {
 }
 
 impl Services {
+    /// Refuses a search by meaning where there are no vectors.
+    pub(super) fn check_mode(&self, mode: SearchMode) -> Result<(), Failure> {
+        if mode != SearchMode::Vector || self.0.models.is_on {
+            return Ok(());
+        }
+        let title = "this node searches by words only";
+        Err(Failure::new(ErrorCode::BadRequest, title)
+            .because("index.embeddings is off")
+            .hint("set index.embeddings to builtin and start the node again"))
+    }
+
     /// Embeds a query by the model that answers now.
     pub(super) fn meaning(&self, query: &str, mode: SearchMode) -> Result<Meaning, Failure> {
-        if mode == SearchMode::Vector && !self.0.models.is_on {
-            let title = "this node searches by words only";
-            return Err(Failure::new(ErrorCode::BadRequest, title)
-                .because("index.embeddings is off")
-                .hint("set index.embeddings to builtin and start the node again"));
-        }
+        self.check_mode(mode)?;
         let Some(chosen) = self.0.models.chosen.as_ref() else {
             return self.built_in_meaning(query, None);
         };

@@ -1,5 +1,6 @@
 //! Memories: list, create, show, edit, forget, restore, purge.
 
+use super::past::Moment;
 use super::view::{ids, memory, names_id, names_status, summary};
 use super::{Failure, Services};
 use crate::clock;
@@ -12,6 +13,8 @@ use protocol::api::memories::{Link as ApiLink, Memory, NewMemory, Patch, Summary
 use protocol::api::problem::ErrorCode;
 use protocol::api::{PAGE_DEFAULT, PAGE_MAX, Page};
 use std::collections::BTreeSet;
+use storage::records::Facts;
+use storage::store::state::State;
 use storage::tx::{MemoryEdit, WriteError};
 
 /// The longest title made from the first line of a text, in characters.
@@ -60,31 +63,24 @@ impl Services {
         q: Option<&str>,
         limit: Option<usize>,
         cursor: Option<&str>,
+        as_of: Option<&str>,
     ) -> Result<Page<Summary>, Failure> {
         let selector = Selector::parse(q.unwrap_or_default())?;
         let limit = limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         let after = cursor.map(parse_cursor).transpose()?;
-        let (by_status, by_id) = (names_status(&selector), names_id(&selector));
+        let lists = lists(&selector);
+        if let Some(Moment::Past(moment)) = as_of.map(Moment::read).transpose()? {
+            return self.list_past((&selector, &lists), (limit, after), moment);
+        }
         let selected = self.select(&selector)?;
-        let mut rows: Vec<(u64, u64, MemoryId)> = self.store().read(|state| {
+        let rows: Vec<Row> = self.store().read(|state| {
             let facts = selected.iter().filter_map(|id| state.memories.get(id));
-            let shown = facts.filter(|facts| {
-                state.is_shown(facts)
-                    || (by_status && !facts.sidecar.is_hidden())
-                        && (by_id || !state.is_hidden(facts))
-            });
+            let shown = facts.filter(|facts| lists(state, facts));
             shown
                 .map(|facts| (facts.updated.0, facts.slot, facts.id))
                 .collect()
         });
-        rows.sort_unstable_by(|a, b| b.cmp(a));
-        if let Some(after) = after {
-            rows.retain(|(updated, slot, _)| (*updated, *slot) < after);
-        }
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| has_more);
-        let next_cursor = next.map(|(updated, slot, _)| format!("{updated:016x}{slot:016x}"));
+        let (rows, next_cursor) = paged(rows, (limit, after));
         let mut items = Vec::with_capacity(rows.len());
         for (_, _, id) in rows {
             let title = self
@@ -138,8 +134,11 @@ impl Services {
     }
 
     /// Returns a memory by id or unique prefix.
-    pub fn memory(&self, id: &str) -> Result<Memory, Failure> {
+    pub fn memory(&self, id: &str, as_of: Option<&str>) -> Result<Memory, Failure> {
         let found = self.find(id)?;
+        if let Some(Moment::Past(moment)) = as_of.map(Moment::read).transpose()? {
+            return self.memory_past(found, moment);
+        }
         let content = self
             .store()
             .content(found)?
@@ -297,6 +296,36 @@ fn check_sidecar(patch: &SidecarPatch) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// The time of the last change of a memory, its slot, and its id.
+pub(super) type Row = (u64, u64, MemoryId);
+/// How many rows of a list are wanted, and after which.
+pub(super) type Stretch = (usize, Option<(u64, u64)>);
+
+/// Returns which memories that a selector takes in are listed: those that are shown, and others
+/// only if it names them.
+pub(super) fn lists(selector: &Selector) -> impl Fn(&State, &Facts) -> bool + use<> {
+    let (by_status, by_id) = (names_status(selector), names_id(selector));
+    move |state, facts| {
+        state.is_shown(facts)
+            || !facts.purged
+                && (by_status && !facts.sidecar.is_hidden())
+                && (by_id || !state.is_hidden(facts))
+    }
+}
+
+/// Returns a stretch of the rows, the last changed first, and where the next begins.
+pub(super) fn paged(mut rows: Vec<Row>, (limit, after): Stretch) -> (Vec<Row>, Option<String>) {
+    rows.sort_unstable_by(|a, b| b.cmp(a));
+    if let Some(after) = after {
+        rows.retain(|(updated, slot, _)| (*updated, *slot) < after);
+    }
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| has_more);
+    let next = next.map(|(updated, slot, _)| format!("{updated:016x}{slot:016x}"));
+    (rows, next)
 }
 
 fn parse_cursor(text: &str) -> Result<(u64, u64), Failure> {

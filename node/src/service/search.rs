@@ -1,13 +1,17 @@
 //! Search: words and meaning, inside what the asker may see.
 
-use super::view::has_text;
+use super::past::Moment;
 use super::{Failure, Services, facets};
 use crate::telemetry::traces::Span;
 use crate::telemetry::{journeys, traces};
+use crdt::id::MemoryId;
+use crdt::memory::Content;
 use crdt::selector::Selector;
 use protocol::api::PAGE_MAX;
 use protocol::api::problem::ErrorCode;
-use protocol::api::search::{Facets, Hit, QUERY_BYTES_MAX, SearchRequest, SearchResponse, Why};
+use protocol::api::search::{
+    Facets, Hit, NotAnswering, QUERY_BYTES_MAX, SearchRequest, SearchResponse, Why,
+};
 use std::sync::Arc;
 use std::time::Instant;
 use storage::projection::text::{MatchKind, TextQuery};
@@ -19,6 +23,17 @@ use storage::store::state::State;
 
 const LIMIT_DEFAULT: usize = 10;
 const SNIPPET_CHARS: usize = 200;
+
+/// What was found, and by what.
+pub(super) struct Answer {
+    pub(super) hits: Vec<Hit>,
+    pub(super) facets: Option<Facets>,
+    pub(super) model: String,
+    pub(super) lag: u64,
+    pub(super) chosen: Option<NotAnswering>,
+    /// Memories of the past that cannot be shown any more.
+    pub(super) gone: usize,
+}
 
 impl Services {
     /// Searches this person's memories, their own and those given to them.
@@ -36,35 +51,64 @@ impl Services {
             let title = format!("a query has at most {QUERY_BYTES_MAX} bytes");
             return Err(Failure::new(ErrorCode::LimitExceeded, title));
         }
-        let mode = match request.mode.as_deref() {
-            None | Some("hybrid") => SearchMode::Hybrid,
-            Some("text") => SearchMode::Text,
-            Some("vector") => SearchMode::Vector,
+        let (mode, name) = match request.mode.as_deref() {
+            None | Some("hybrid") => (SearchMode::Hybrid, "hybrid"),
+            Some("text") => (SearchMode::Text, "text"),
+            Some("vector") => (SearchMode::Vector, "vector"),
             Some(other) => {
                 return Err(bad(format!("{other:?} is no mode: hybrid, text or vector")));
             }
         };
-        let limit = request.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, PAGE_MAX);
-        let allowed = self.allowed(request.selector.as_deref())?;
         let query = TextQuery::parse(&request.query);
-        let mut asked = search::SearchRequest {
+        let asked = search::SearchRequest {
             query: &query,
             vector: None,
-            allowed: allowed.as_deref(),
+            allowed: None,
             mode,
-            limit,
+            limit: request.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, PAGE_MAX),
             fusion: Fusion::default(),
         };
-        let meaning = self.meaning(&request.query, mode)?;
+        let as_of = request.as_of.as_deref().map(Moment::read).transpose()?;
+        let answer = match as_of {
+            Some(Moment::Past(moment)) => self.search_past(&request, asked, moment)?,
+            Some(Moment::Present(_)) | None => self.search_now(&request, asked)?,
+        };
+        self.counting().search(name, started.elapsed());
+        note_journeys(&answer.hits, started);
+        Ok(SearchResponse {
+            hits: answer.hits,
+            facets: answer.facets,
+            took_ms: started.elapsed().as_secs_f64() * 1_000.0,
+            generation: answer.model,
+            vector_lag: answer.lag,
+            chosen: answer.chosen,
+            as_of: as_of.map(|moment| moment.time().to_rfc3339()),
+            gone: answer.gone,
+        })
+    }
+
+    fn search_now(
+        &self,
+        request: &SearchRequest,
+        asked: search::SearchRequest<'_>,
+    ) -> Result<Answer, Failure> {
+        let allowed = self.allowed(request.selector.as_deref())?;
+        let allowed = allowed.as_deref();
+        let mut asked = search::SearchRequest { allowed, ..asked };
+        let meaning = self.meaning(&request.query, asked.mode)?;
         asked.vector = meaning.vector.as_deref();
         let mut found = self.store().search(meaning.generation, &asked);
-        let (answering, lag, chosen) = if self.is_of_one_model(&meaning)? {
+        let (model, lag, chosen) = if self.is_of_one_model(&meaning)? {
             (meaning.model, meaning.lag, meaning.chosen)
         } else {
             // The chosen model changed in between: what was found says nothing.
             let meaning = self.built_in_meaning(&request.query, None)?;
-            asked.vector = meaning.vector.as_deref();
-            found = self.store().search(meaning.generation, &asked);
+            let vector = meaning.vector.as_deref();
+            let again = search::SearchRequest {
+                vector,
+                ..asked.clone()
+            };
+            found = self.store().search(meaning.generation, &again);
             (meaning.model, meaning.lag, meaning.chosen)
         };
         let found = found.map_err(failed)?;
@@ -74,30 +118,25 @@ impl Services {
             hits.extend(self.show(hit, &mut snippets)?);
         }
         let facets = if request.facets {
-            Some(self.facets(&query, allowed.as_deref())?)
+            Some(self.facets(asked.query, asked.allowed)?)
         } else {
             None
         };
-        let mode = match mode {
-            SearchMode::Hybrid => "hybrid",
-            SearchMode::Text => "text",
-            SearchMode::Vector => "vector",
-        };
-        self.counting().search(mode, started.elapsed());
-        note_journeys(&hits, started);
-        Ok(SearchResponse {
+        Ok(Answer {
             hits,
             facets,
-            took_ms: started.elapsed().as_secs_f64() * 1_000.0,
-            generation: answering,
-            vector_lag: lag,
+            model,
+            lag,
             chosen,
+            gone: 0,
         })
     }
 
     fn facets(&self, query: &TextQuery, allowed: Option<&SlotSet>) -> Result<Facets, Failure> {
         let found = self.store().with_words(query, allowed).map_err(failed)?;
-        Ok(self.store().read(|state| facets::count(state, &found)))
+        let count =
+            |state: &State| facets::count(state, &found, |slot| facets::present(state, slot));
+        Ok(self.store().read(count))
     }
 
     /// The slots that may be found; none if all that are indexed may.
@@ -109,7 +148,7 @@ impl Services {
             None if self.store().read(may_hide) => Selector::All,
             None => return Ok(None),
         };
-        if !has_text(&selector) {
+        if !selector.looks_into_texts() {
             return Ok(Some(self.store().selected(&selector, crate::clock::now())));
         }
         let selected = self.select(&selector)?;
@@ -140,29 +179,40 @@ impl Services {
         let Some(content) = self.store().content(id)? else {
             return Ok(None);
         };
-        let part = snippets.of(&content.body, &hit.why.terms, SNIPPET_CHARS);
-        let matched_by = match hit.why.match_kind {
-            Some(MatchKind::Phrase) => "phrase",
-            Some(MatchKind::Exact) => "exact",
-            Some(MatchKind::Stem) => "stem",
-            Some(MatchKind::Prefix) => "prefix",
-            Some(MatchKind::Fuzzy) => "fuzzy",
-            None => "meaning",
-        };
-        Ok(Some(Hit {
-            id: id.to_string(),
-            title: content.title,
-            highlights: in_characters(&part),
-            snippet: part.text,
-            score: hit.score,
-            from,
-            why: Why {
-                text: hit.why.text,
-                vector: hit.why.vector,
-                terms: hit.why.terms,
-                matched_by: matched_by.to_owned(),
-            },
-        }))
+        Ok(Some(shown(id, from, content, hit, snippets)))
+    }
+}
+
+/// Returns a hit as the API shows it, with this content.
+pub(super) fn shown(
+    id: MemoryId,
+    from: String,
+    content: Content,
+    hit: search::Hit,
+    snippets: &mut Snippets,
+) -> Hit {
+    let part = snippets.of(&content.body, &hit.why.terms, SNIPPET_CHARS);
+    let matched_by = match hit.why.match_kind {
+        Some(MatchKind::Phrase) => "phrase",
+        Some(MatchKind::Exact) => "exact",
+        Some(MatchKind::Stem) => "stem",
+        Some(MatchKind::Prefix) => "prefix",
+        Some(MatchKind::Fuzzy) => "fuzzy",
+        None => "meaning",
+    };
+    Hit {
+        id: id.to_string(),
+        title: content.title,
+        highlights: in_characters(&part),
+        snippet: part.text,
+        score: hit.score,
+        from,
+        why: Why {
+            text: hit.why.text,
+            vector: hit.why.vector,
+            terms: hit.why.terms,
+            matched_by: matched_by.to_owned(),
+        },
     }
 }
 
@@ -182,7 +232,7 @@ fn note_journeys(hits: &[Hit], began: Instant) {
     clippy::needless_pass_by_value,
     reason = "it is what map_err hands over"
 )]
-fn failed(error: SearchError) -> Failure {
+pub(super) fn failed(error: SearchError) -> Failure {
     tracing::error!(%error, "a search failed");
     Failure::new(ErrorCode::Internal, "the search failed").because(error.to_string())
 }

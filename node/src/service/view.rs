@@ -143,7 +143,7 @@ impl Services {
     /// Returns the memories that a selector takes in, oldest first.
     pub(super) fn select(&self, selector: &Selector) -> Result<Vec<MemoryId>, Failure> {
         let now = crate::clock::now();
-        let with_text = has_text(selector);
+        let with_text = selector.looks_into_texts();
         let ids: Vec<MemoryId> = self.store().read(|state| {
             let live = state.slots.values().filter_map(|id| state.memories.get(id));
             let live = live.filter(|facts| !facts.purged);
@@ -169,16 +169,6 @@ impl Services {
             }
         }
         Ok(found)
-    }
-}
-
-/// Tells whether a selector looks into texts, which have to be loaded for it.
-pub(super) fn has_text(selector: &Selector) -> bool {
-    match selector {
-        Selector::Text(_) => true,
-        Selector::Not(part) => has_text(part),
-        Selector::And(parts) | Selector::Or(parts) => parts.iter().any(has_text),
-        _ => false,
     }
 }
 

@@ -24,6 +24,10 @@ pub struct SearchRequest {
     /// Also count what was found by words, by kind, tag, person and year.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub facets: bool,
+    /// Search what there was at the end of this day (`2026-10-31`, in UTC) or moment (RFC 3339),
+    /// as it was then. What was purged since is gone. A day that is not over means now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
 }
 
 /// The answer of a search.
@@ -43,6 +47,18 @@ pub struct SearchResponse {
     /// The model of your choice, while it is not the one that answered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chosen: Option<NotAnswering>,
+    /// The moment at whose end things stood as they are shown here, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub as_of: Option<String>,
+    /// How many memories that there were then, found or not, cannot be shown any more: purged
+    /// since, or damaged.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub gone: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// The memories that were found by words, counted. Each list has the most frequent first.

@@ -25,6 +25,7 @@ use crate::cipher::Cipher;
 use crate::slots::{Slot, SlotSet};
 
 mod analysis;
+mod aside;
 mod cache;
 mod columns;
 mod condense;
@@ -39,6 +40,7 @@ mod view;
 
 pub(crate) use analysis::written;
 pub use analysis::{WORD_BYTES_MAX, Word, words};
+pub use aside::TextAside;
 use columns::Unpacked;
 use directory::SealedDirectory;
 use plan::Plan;
@@ -288,6 +290,18 @@ impl TextIndex {
         allowed: Option<&SlotSet>,
         limit: usize,
     ) -> Result<Vec<TextHit>, TextError> {
+        self.search_with(query, allowed, None, limit)
+    }
+
+    /// Searches as [`TextIndex::search`] does, with documents beside the allowed ones that count
+    /// as if they were in this index; no slot may be in both.
+    pub fn search_with(
+        &self,
+        query: &TextQuery,
+        allowed: Option<&SlotSet>,
+        aside: Option<&TextAside>,
+        limit: usize,
+    ) -> Result<Vec<TextHit>, TextError> {
         let limit = limit.min(HITS_MAX);
         if query.is_empty() || limit == 0 {
             return Ok(Vec::new());
@@ -296,7 +310,10 @@ impl TextIndex {
             self.commit(false)?;
         }
         let searcher: Searcher = self.reader.searcher();
-        let view = View::new(&searcher, allowed, self.fields.body, &self.unpacked)?;
+        let mut view = View::new(&searcher, allowed, self.fields.body, &self.unpacked)?;
+        if let Some(aside) = aside {
+            view.add(aside, self.fields.body)?;
+        }
         if view.count == 0 {
             return Ok(Vec::new());
         }

@@ -8,6 +8,7 @@ mod generations;
 mod integrity;
 mod ledger;
 mod outside;
+mod past;
 mod power_cut;
 mod selections;
 mod witness;

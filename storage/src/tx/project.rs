@@ -395,7 +395,7 @@ impl Tx<'_> {
     }
 }
 
-pub(super) fn describe(facts: &mut Facts, content: &Content) {
+pub(crate) fn describe(facts: &mut Facts, content: &Content) {
     facts.kind = content.kind;
     facts.status = content.status;
     facts.tags = content.tags.iter().cloned().collect();

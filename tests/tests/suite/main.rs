@@ -11,6 +11,7 @@
 //! first_sync  a first sync with kill -9 of either side never starts over
 //! operator  the health check, and metrics that name nobody and that rules and boards can rely on
 //! outage   a peer that cannot be reached is said once, and shown
+//! past     what was there at a moment is found as it was, and by nobody who may not
 //! flood    half-open connections and a hostile peer keep nobody out and take little memory
 //! integrity  a frozen author and a quarantined memory are named by status; both are got over
 //! keys     passphrases, key files and credentials open a node, and survive kill -9
@@ -41,6 +42,7 @@ mod languages;
 mod locked;
 mod operator;
 mod outage;
+mod past;
 mod plaintext;
 mod sharing;
 mod tampered;

@@ -12,6 +12,7 @@ use tantivy::fieldnorm::FieldNormReader;
 use tantivy::schema::Field;
 use tantivy::{DocId, Searcher, SegmentReader};
 
+use super::aside::TextAside;
 use super::columns::{Columns, Unpacked};
 use crate::slots::{Slot, SlotSet};
 
@@ -39,23 +40,40 @@ impl<'a> View<'a> {
         with_length: Field,
         unpacked: &Unpacked,
     ) -> tantivy::Result<Self> {
-        let readers = searcher.segment_readers();
-        let columns = unpacked.of(readers)?;
-        let segments = readers.iter().zip(columns).map(|(reader, columns)| {
-            Ok(Segment {
-                reader,
-                allowed,
-                has_deletes: reader.has_deletes(),
-                columns,
-                lengths: reader.get_fieldnorms_reader(with_length)?,
-            })
-        });
         Ok(Self {
             searcher,
-            segments: segments.collect::<tantivy::Result<_>>()?,
+            segments: segments(searcher, allowed, with_length, unpacked)?,
             count: allowed.map_or_else(|| searcher.num_docs(), SlotSet::len),
         })
     }
+
+    /// Lets the documents of an index beside this one be seen too, all of them.
+    pub(super) fn add(&mut self, aside: &'a TextAside, with_length: Field) -> tantivy::Result<()> {
+        let beside = segments(&aside.searcher, None, with_length, &aside.unpacked)?;
+        self.segments.extend(beside);
+        self.count += aside.searcher.num_docs();
+        Ok(())
+    }
+}
+
+fn segments<'a>(
+    searcher: &'a Searcher,
+    allowed: Option<&'a SlotSet>,
+    with_length: Field,
+    unpacked: &Unpacked,
+) -> tantivy::Result<Vec<Segment<'a>>> {
+    let readers = searcher.segment_readers();
+    let columns = unpacked.of(readers)?;
+    let segments = readers.iter().zip(columns).map(|(reader, columns)| {
+        Ok(Segment {
+            reader,
+            allowed,
+            has_deletes: reader.has_deletes(),
+            columns,
+            lengths: reader.get_fieldnorms_reader(with_length)?,
+        })
+    });
+    segments.collect()
 }
 
 impl Segment<'_> {
