@@ -73,7 +73,7 @@ impl Services {
     pub(super) fn search_past(
         &self,
         request: &SearchRequest,
-        asked: search::SearchRequest<'_>,
+        asked: &search::SearchRequest<'_>,
         moment: Timestamp,
     ) -> Result<Answer, Failure> {
         let selector = Selector::parse(request.selector.as_deref().unwrap_or_default())?;
@@ -87,7 +87,10 @@ impl Services {
         });
         let meaning = self.built_in_meaning(&request.query, chosen)?;
         let vector = meaning.vector.as_deref();
-        let asked = search::SearchRequest { vector, ..asked };
+        let asked = search::SearchRequest {
+            vector,
+            ..asked.clone()
+        };
         let (hits, facets, gone) = self.look(moment, (&selector, &State::is_shown), |past| {
             let aside = self
                 .store()
@@ -265,6 +268,12 @@ impl From<PastError> for Failure {
                         "at most {CHANGED_MAX} can be looked at as they were for one answer"
                     ))
                     .hint("take a later date: fewer were changed since then")
+            }
+            PastError::TooLarge => {
+                let title = "too much text was changed since then";
+                Self::new(ErrorCode::LimitExceeded, title)
+                    .because(error.to_string())
+                    .hint("narrow it with a selector, or take a later date")
             }
         }
     }

@@ -70,8 +70,8 @@ impl Services {
         };
         let as_of = request.as_of.as_deref().map(Moment::read).transpose()?;
         let answer = match as_of {
-            Some(Moment::Past(moment)) => self.search_past(&request, asked, moment)?,
-            Some(Moment::Present(_)) | None => self.search_now(&request, asked)?,
+            Some(Moment::Past(moment)) => self.search_past(&request, &asked, moment)?,
+            Some(Moment::Present(_)) | None => self.search_now(&request, &asked)?,
         };
         self.counting().search(name, started.elapsed());
         note_journeys(&answer.hits, started);
@@ -90,11 +90,14 @@ impl Services {
     fn search_now(
         &self,
         request: &SearchRequest,
-        asked: search::SearchRequest<'_>,
+        asked: &search::SearchRequest<'_>,
     ) -> Result<Answer, Failure> {
         let allowed = self.allowed(request.selector.as_deref())?;
         let allowed = allowed.as_deref();
-        let mut asked = search::SearchRequest { allowed, ..asked };
+        let mut asked = search::SearchRequest {
+            allowed,
+            ..asked.clone()
+        };
         let meaning = self.meaning(&request.query, asked.mode)?;
         asked.vector = meaning.vector.as_deref();
         let mut found = self.store().search(meaning.generation, &asked);

@@ -36,9 +36,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// The most memories that are made as they were for one answer: each costs about a millisecond,
-/// and its text is held in memory meanwhile.
+/// The most memories that are made as they were for one answer: each costs about a millisecond.
 pub const CHANGED_MAX: usize = 5_000;
+/// The most bytes of title and body of those that are wanted: they are held in memory meanwhile.
+pub const TEXT_BYTES_MAX: u64 = 64 << 20;
 
 /// The reason why the past was not looked at.
 #[derive(Debug, Error)]
@@ -51,6 +52,16 @@ pub enum PastError {
         "{0} memories were changed since, and at most {CHANGED_MAX} can be looked at as they were"
     )]
     TooMany(usize),
+    /// What was changed since has too much text.
+    #[error("what was changed since had more than {TEXT_BYTES_MAX} bytes of text")]
+    TooLarge,
+}
+
+/// How much of the past one answer may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) changed: usize,
+    pub(super) bytes: u64,
 }
 
 /// Which memories are wanted.
@@ -100,8 +111,21 @@ struct Census {
 impl Store {
     /// Returns the wanted memories as they were at the end of a moment.
     pub fn past(&self, moment: Timestamp, wanted: Wanted<'_>) -> Result<Past, PastError> {
+        let bounds = Bounds {
+            changed: CHANGED_MAX,
+            bytes: TEXT_BYTES_MAX,
+        };
+        self.past_within(moment, wanted, bounds)
+    }
+
+    pub(super) fn past_within(
+        &self,
+        moment: Timestamp,
+        wanted: Wanted<'_>,
+        bounds: Bounds,
+    ) -> Result<Past, PastError> {
         let (mark, census) = self.read(|state| (state.mark(), Census::of(state, moment, wanted)));
-        if census.changed.len() > CHANGED_MAX {
+        if census.changed.len() > bounds.changed {
             return Err(PastError::TooMany(census.changed.len()));
         }
         let mut past = Past {
@@ -118,12 +142,17 @@ impl Store {
                 past.unchanged.insert(Slot(facts.slot));
             }
         }
+        let mut bytes = 0;
         for facts in census.changed {
             let Some(was) = self.as_it_was(&facts, moment)? else {
                 past.gone += 1;
                 continue;
             };
             if self.read(|state| wanted.takes(state, &was.facts, Some(&was.content))) {
+                bytes += was.facts.bytes;
+                if bytes > bounds.bytes {
+                    return Err(PastError::TooLarge);
+                }
                 past.changed.insert(Slot(facts.slot), was);
             }
         }

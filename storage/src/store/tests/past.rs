@@ -8,7 +8,7 @@ use super::*;
 use crate::kv::faulty::SplitMix;
 use crate::records::Facts;
 use crate::search::{Aside, Hit};
-use crate::store::past::{AsItWas, Past, Wanted};
+use crate::store::past::{AsItWas, Bounds, Past, PastError, Wanted};
 use crdt::memory::{BodyEdit, Status};
 use crdt::sidecar::Sensitivity;
 use std::collections::BTreeSet;
@@ -359,4 +359,33 @@ fn what_was_looked_at_stands_until_something_of_then_is_changed() {
     assert!(!bench.store().still_stands(&past));
     let (past, _) = look(&bench, then, &Selector::All);
     assert_eq!(past.changed.len(), 1, "it was put aside after that");
+}
+
+#[test]
+fn an_answer_about_the_past_is_bounded() {
+    let bench = Bench::new(1);
+    let memories = [bench.create("rye"), bench.create("a canal")];
+    let then = bench.store().read(|state| state.clock.wall());
+    for memory in memories {
+        let mut edit = MemoryEdit::default();
+        edit.content.body = Some(BodyEdit::Replace("longer than it was".to_owned()));
+        let edited = bench
+            .store()
+            .transact(then.plus_ms(5), |tx| tx.edit(memory, &edit));
+        assert!(edited.unwrap().changed);
+    }
+    let all = Selector::All;
+    let rye = Selector::parse("rye").unwrap();
+    let look = |selector, changed, bytes| {
+        let bounds = Bounds { changed, bytes };
+        bench.store().past_within(then, wanted(selector), bounds)
+    };
+    assert_eq!(look(&all, 2, 10).unwrap().changed.len(), 2);
+    assert!(matches!(look(&all, 1, 10), Err(PastError::TooMany(2))));
+    assert!(matches!(look(&all, 2, 9), Err(PastError::TooLarge)));
+    assert_eq!(
+        look(&rye, 2, 9).unwrap().changed.len(),
+        1,
+        "only what is wanted is held"
+    );
 }
