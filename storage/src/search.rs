@@ -200,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn of_two_lists_the_nearest_are_kept() {
+        let near = vec![(Slot(1), 0.9), (Slot(4), 0.5), (Slot(2), 0.2)];
+        let beside = vec![(Slot(3), 0.5), (Slot(5), 0.1)];
+        let kept = nearest(near, beside, 3);
+        assert_eq!(kept, [(Slot(1), 0.9), (Slot(3), 0.5), (Slot(4), 0.5)]);
+    }
+
+    #[test]
     fn a_vector_of_another_model_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let text = TextIndex::open(folder.path(), cipher(Context::TextIndex)).unwrap();
