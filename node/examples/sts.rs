@@ -1,38 +1,56 @@
-//! Measures the built-in embedding model on STS-B files: Spearman correlation of cosine and score.
+//! Measures an embedding model on STS-B files: Spearman correlation of cosine and score.
 //!
 //! `cargo run -p brain-node --example sts -- --data DIR` reads every `.csv` in the folder; a line
-//! is sentence, sentence, score. The data is not part of the project.
+//! is sentence, sentence, score. The data is not part of the project. The model is the built-in one,
+//! or with `--model FILE` one from a file, its `vocab.txt` beside it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Parser as _;
+use node::config::ModelFiles;
 use node::embed::builtin::Builtin;
-use node::embed::{Embedder as _, Purpose, cosine};
+use node::embed::onnx::engine::Engine;
+use node::embed::{Embedder as _, cosine};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Measure the built-in embedding model on STS-B files.
+/// Measure an embedding model on STS-B files.
 #[derive(Debug, clap::Parser)]
 struct Args {
     /// Folder with the STS-B files.
     #[arg(long)]
     data: PathBuf,
+    /// An ONNX file instead of the built-in model.
+    #[arg(long)]
+    model: Option<PathBuf>,
 }
+
+/// Makes a text's vector.
+type Embed = Box<dyn Fn(&str) -> Result<Vec<f32>, Failure>>;
 
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
-    let model = Builtin::load()?;
     let mut out = std::io::stdout();
-    writeln!(out, "model {}", model.name())?;
+    let embed = if let Some(model) = args.model {
+        let vocabulary = model.with_file_name("vocab.txt");
+        let start = Instant::now();
+        let engine = Engine::read(&ModelFiles { model, vocabulary })?;
+        writeln!(out, "model {engine:?}, read in {:.1?}", start.elapsed())?;
+        Box::new(move |text: &str| Ok(engine.embed_one(text)?)) as Embed
+    } else {
+        let model = Builtin::load()?;
+        writeln!(out, "model {}", model.name())?;
+        Box::new(move |text: &str| Ok(model.embed_one(text)))
+    };
     let mut files: Vec<PathBuf> = std::fs::read_dir(&args.data)?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_, Failure>>()?;
     files.retain(|path| path.extension().is_some_and(|kind| kind == "csv"));
     files.sort();
     for path in files {
-        let (count, correlation, micros) = measure(model, &path)?;
+        let (count, correlation, micros) = measure(&embed, &path)?;
         let name = path.file_name().unwrap_or_default().display();
         writeln!(
             out,
@@ -43,7 +61,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Returns the number of pairs, the correlation, and the time per text.
-fn measure(model: Builtin, path: &Path) -> Result<(usize, f64, f64), Failure> {
+fn measure(embed: &Embed, path: &Path) -> Result<(usize, f64, f64), Failure> {
     let mut truth = Vec::new();
     let mut texts = Vec::new();
     for record in records(&std::fs::read_to_string(path)?) {
@@ -54,7 +72,10 @@ fn measure(model: Builtin, path: &Path) -> Result<(usize, f64, f64), Failure> {
     }
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let start = Instant::now();
-    let vectors = model.embed(&texts, Purpose::Text)?;
+    let vectors: Vec<Vec<f32>> = texts
+        .iter()
+        .map(|text| embed(text))
+        .collect::<Result<_, _>>()?;
     let micros = start.elapsed().as_secs_f64() * 1e6 / f64::from(u32::try_from(texts.len())?);
     let ours: Vec<f64> = vectors
         .as_chunks::<2>()

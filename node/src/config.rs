@@ -6,7 +6,7 @@
 
 mod index;
 
-pub use index::{Dialect, Embeddings, Endpoint, Index};
+pub use index::{Dialect, Embeddings, Endpoint, Index, ModelFiles};
 
 use serde::Deserialize;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 //!
 //! Not an index and not a search: `storage` keeps the vectors, services decide what to embed.
 //! Start at [`Embedder`]; [`builtin::Builtin`] is the model inside the binary,
-//! [`endpoint::HttpEmbedder`] one behind HTTP, [`chosen::Chosen`] what keeps the latter in bounds,
-//! and [`models::Models`] those that this node has.
+//! [`endpoint::HttpEmbedder`] one behind HTTP, [`onnx::OnnxEmbedder`] one from a file,
+//! [`chosen::Chosen`] what keeps these two in bounds, and [`models::Models`] those that this node has.
 //!
 //! ```text
 //! long text --chunk::split--> pieces with title --Embedder::embed--> one unit vector per piece
@@ -20,6 +20,7 @@ pub mod chunk;
 pub mod endpoint;
 mod matrix;
 pub mod models;
+pub mod onnx;
 mod unicode;
 mod wordpiece;
 
@@ -31,7 +32,13 @@ pub trait Embedder: Send + Sync {
     /// Returns the name of the model and its version.
     fn name(&self) -> &str;
 
-    /// Embeds each text into one vector. Blocks, for an endpoint as long as the purpose allows.
+    /// Returns which model it is, so that vectors of another are not kept; none if that cannot be
+    /// told now. It begins with the name.
+    fn identity(&self) -> Option<&str> {
+        Some(self.name())
+    }
+
+    /// Embeds each text into one vector. Blocks, for a chosen model as long as the purpose allows.
     fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Vec<Vec<f32>>, EmbedError>;
 }
 
@@ -97,6 +104,24 @@ pub enum EmbedError {
         /// What is wrong.
         what: &'static str,
     },
+    /// A model from a file cannot be used. It is tried again at the next start.
+    #[error("it cannot be used: {0}; put a model in its place and start the node again")]
+    Unusable(String),
+    /// A model from a file is not in memory yet.
+    #[error("it is being read from its file")]
+    Asleep,
+    /// The process of a model from a file ended, or cannot be started.
+    #[error("it is of no use now: {0}")]
+    Broken(String),
+    /// A model from a file took too long.
+    #[error("it did not answer within {} s", .within.as_secs())]
+    Overdue {
+        /// How long it had.
+        within: Duration,
+    },
+    /// A model from a file cannot take a text.
+    #[error("it cannot take a text: {0}")]
+    Run(String),
     /// It was not asked, because it did not answer a moment ago.
     #[error("{reason} (asked again in {} s)", .again_in.as_secs().max(1))]
     Resting {

@@ -18,6 +18,7 @@ pub mod import;
 pub mod index;
 pub mod net;
 pub mod notices;
+pub mod program;
 pub mod runtime;
 pub mod service;
 pub mod sync;

@@ -1,8 +1,10 @@
 //! `brain-node`: arguments, configuration, signals, exit code. Everything else is in the library.
 
 use clap::{Parser, Subcommand};
-use node::config::{Config, Places};
+use node::config::{Config, ModelFiles, Places};
+use node::embed::onnx::worker;
 use node::health;
+use node::program;
 use node::runtime::{self, Life, Said, StartError};
 use node::telemetry::{log, traces};
 use std::os::unix::process::CommandExt as _;
@@ -31,6 +33,16 @@ enum Command {
     CheckConfig,
     /// Ask the running node whether it can do its work; exit 0 if so
     Healthcheck,
+    /// Run an embedding model for a node, on the socket that is standard input
+    #[command(hide = true)]
+    EmbeddingModel {
+        /// The ONNX file
+        model: PathBuf,
+        /// Its words
+        vocabulary: PathBuf,
+        /// Seconds that one text may take
+        text_s_max: u64,
+    },
 }
 
 /// What to do about traces that cannot be sent.
@@ -41,20 +53,43 @@ const IDLE_THREAD: Duration = Duration::from_mins(10);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let (places, config) = match read_config() {
-        Ok(found) => found,
-        Err(error) => return fail(&error.to_string(), "see the key's line in the README", 2),
-    };
     match args.command.unwrap_or(Command::Serve { locked: false }) {
-        Command::CheckConfig => {
+        Command::CheckConfig => configured(|places, _| {
             say(&format!("ok: {}", places.config.display()));
             ExitCode::SUCCESS
-        }
-        Command::Healthcheck => match health::check(&places.socket) {
+        }),
+        Command::Healthcheck => configured(|places, _| match health::check(&places.socket) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error.to_string(), error.hint(), 1),
-        },
-        Command::Serve { locked } => serve(&places, &config, locked),
+        }),
+        Command::Serve { locked } => configured(|places, config| serve(places, config, locked)),
+        Command::EmbeddingModel {
+            model,
+            vocabulary,
+            text_s_max,
+        } => embed(&ModelFiles { model, vocabulary }, text_s_max),
+    }
+}
+
+/// Does what needs the configuration, if that is right.
+fn configured(run: impl FnOnce(&Places, &Config) -> ExitCode) -> ExitCode {
+    match read_config() {
+        Ok((places, config)) => run(&places, &config),
+        Err(error) => fail(&error.to_string(), "see the key's line in the README", 2),
+    }
+}
+
+/// Runs an embedding model for the node that started this process. It reads no configuration: what
+/// it needs it is told, and it is not to know more.
+fn embed(files: &ModelFiles, text_s_max: u64) -> ExitCode {
+    keep_no_core();
+    match worker::serve(files, Duration::from_secs(text_s_max)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(
+            &error.to_string(),
+            "nothing: a node starts this by itself",
+            1,
+        ),
     }
 }
 
@@ -155,7 +190,7 @@ fn say_ready(services: &node::service::Services) {
 fn begin_locked(life: &Life) -> ExitCode {
     let loopback = life.api.iter().filter_map(|at| at.strip_prefix("http://"));
     let listen = loopback.collect::<Vec<_>>().join(",");
-    let error = std::process::Command::new(program())
+    let error = std::process::Command::new(program::file())
         .arg0("brain-node")
         .args(["serve", "--locked"])
         .env("BRAIN_API__LISTEN", listen)
@@ -163,15 +198,6 @@ fn begin_locked(life: &Life) -> ExitCode {
     // The keys are gone with this process in any case.
     let what = format!("locked, and cannot begin anew: {error}");
     fail(&what, "start it again: brain-node serve --locked", 9)
-}
-
-/// Returns this program's file, also if another version lies in its place by now.
-fn program() -> PathBuf {
-    let own = PathBuf::from("/proc/self/exe");
-    match std::env::current_exe() {
-        Ok(path) if path.exists() => path,
-        _ => own,
-    }
 }
 
 async fn stop_signal() {

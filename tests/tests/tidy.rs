@@ -33,7 +33,7 @@ const MAY_SEE: [(&str, &[&str]); 7] = [
 ];
 
 /// Where a heavy crate lives: files whose path begins like this, as a file or a folder.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 20] = [
     ("automerge", &["crdt/src/memory"]),
     ("hpke", &["crdt/src/envelope/wrap"]),
     ("negentropy", &["protocol/src/reconcile"]),
@@ -49,6 +49,7 @@ const HOMES: [(&str, &[&str]); 19] = [
         "clap",
         &["cli/src", "node/src/main", "node/examples", "testnet/src"],
     ),
+    ("rten", &["node/src/embed/onnx/engine"]),
     ("hyper_rustls", &["node/src/client"]),
     ("opentelemetry", &["node/src/telemetry", "cli/src/trace"]),
     (

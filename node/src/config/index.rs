@@ -1,11 +1,12 @@
 //! The section `[index]`: which model embeds, and where it is.
 //!
 //! Texts leave this device only by two decisions: an endpoint is named, and, if it is not on this
-//! device, `allow_remote` is set. A key is never a value here, and goes over TLS or stays here.
+//! device, `allow_remote` is set. A key is never a value here, and goes over TLS or stays here. A
+//! model from a file runs here.
 
 use serde::Deserialize;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use url::Url;
 
 /// How texts are found by meaning.
@@ -14,7 +15,13 @@ use url::Url;
 pub struct Index {
     /// `builtin` (default): the model in the binary. `off`: search by words only. `http`: an
     /// endpoint of your choice beside the built-in model, which answers until the other is ready.
+    /// `onnx`: the same with a model from a file.
     pub embeddings: String,
+    /// The ONNX file of a BERT-like encoder without upper case, such as all-MiniLM-L6-v2; 512 MiB
+    /// at most.
+    pub model_file: Option<PathBuf>,
+    /// Its words, one piece a line. Default: `vocab.txt` beside the model.
+    pub vocab_file: Option<PathBuf>,
     /// The endpoint: its path ends in `/api/embed` (Ollama) or `/embeddings` (OpenAI-compatible).
     pub url: String,
     /// What the endpoint calls the model.
@@ -27,12 +34,13 @@ pub struct Index {
     pub text_prefix: String,
     /// What the model wants in front of a query, such as `search_query: `.
     pub query_prefix: String,
-    /// Seconds an endpoint may take for a batch. Default: 60. Raising it makes a dead one known
-    /// later; too low, and a slow one embeds nothing. A query waits three seconds, whatever is set.
+    /// Seconds an endpoint may take for a batch, and a model from a file for one text. Default: 60.
+    /// Raising it makes a dead one known later; too low, and a slow one embeds nothing. A query waits
+    /// three seconds, whatever is set.
     pub timeout_s: u64,
     /// Texts in a request, 1 to 256. Default: 16. Raising it helps an endpoint that has a GPU.
     pub batch_texts: usize,
-    /// Texts a second at most; 0, the default, is as fast as the endpoint does in half of its time.
+    /// Texts a second at most; 0, the default, is as fast as the model does in half of its time.
     pub texts_per_s: u32,
 }
 
@@ -40,6 +48,8 @@ impl Default for Index {
     fn default() -> Self {
         Self {
             embeddings: "builtin".to_owned(),
+            model_file: None,
+            vocab_file: None,
             url: String::new(),
             model: String::new(),
             key_file: None,
@@ -62,6 +72,17 @@ pub enum Embeddings {
     BuiltIn,
     /// By the built-in model, and by an endpoint once it is ready.
     Http(Endpoint),
+    /// By the built-in model, and by one from a file once it is ready.
+    Onnx(ModelFiles),
+}
+
+/// Where a model from a file is; whole paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFiles {
+    /// The ONNX file.
+    pub model: PathBuf,
+    /// Its words.
+    pub vocabulary: PathBuf,
 }
 
 /// Where an endpoint is and what it speaks.
@@ -91,19 +112,41 @@ impl Index {
             "off" => Ok(Embeddings::Off),
             "builtin" => Ok(Embeddings::BuiltIn),
             "http" => self.endpoint().map(Embeddings::Http),
+            "onnx" => self.files().map(Embeddings::Onnx),
             other => Err(format!(
-                "embeddings = {other:?}: it is off, builtin or http"
+                "embeddings = {other:?}: it is off, builtin, http or onnx"
             )),
         }
+    }
+
+    fn files(&self) -> Result<ModelFiles, String> {
+        self.check_bounds()?;
+        let Some(model) = &self.model_file else {
+            return Err("set model_file to an ONNX file, with its vocab.txt beside it".to_owned());
+        };
+        let beside = || model.with_file_name("vocab.txt");
+        let vocabulary = self.vocab_file.clone().unwrap_or_else(beside);
+        let whole = |path: &Path| {
+            std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        Ok(ModelFiles {
+            model: whole(model)?,
+            vocabulary: whole(&vocabulary)?,
+        })
+    }
+
+    fn check_bounds(&self) -> Result<(), String> {
+        if !(1..=256).contains(&self.batch_texts) || !(1..=3_600).contains(&self.timeout_s) {
+            return Err("batch_texts is 1 to 256, timeout_s 1 to 3600".to_owned());
+        }
+        Ok(())
     }
 
     fn endpoint(&self) -> Result<Endpoint, String> {
         if self.model.is_empty() {
             return Err("set model to what the endpoint calls it, such as all-minilm".to_owned());
         }
-        if !(1..=256).contains(&self.batch_texts) || !(1..=3_600).contains(&self.timeout_s) {
-            return Err("batch_texts is 1 to 256, timeout_s 1 to 3600".to_owned());
-        }
+        self.check_bounds()?;
         let url = Url::parse(&self.url).map_err(|error| {
             let example = "http://127.0.0.1:11434/api/embed";
             format!("url = {:?}: {error}; for example {example}", self.url)
@@ -192,6 +235,28 @@ mod tests {
             assert!(error.contains("allow_remote"), "{error}");
             assert!(!check(url, true, None).expect("allowed").0, "{url}");
         }
+    }
+
+    #[test]
+    fn a_model_from_a_file_has_its_words_beside_it_unless_they_are_named() {
+        let mut index = Index {
+            embeddings: "onnx".to_owned(),
+            ..Index::default()
+        };
+        let error = index.embeddings().expect_err("no file");
+        assert!(error.contains("model_file"), "{error}");
+        index.model_file = Some("/m/onnx/model.onnx".into());
+        let words = |index: &Index| match index.embeddings() {
+            Ok(Embeddings::Onnx(files)) => files.vocabulary,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(words(&index), PathBuf::from("/m/onnx/vocab.txt"));
+        index.vocab_file = Some("/m/vocab.txt".into());
+        assert_eq!(words(&index), PathBuf::from("/m/vocab.txt"));
+        index.vocab_file = Some("vocab.txt".into());
+        assert!(words(&index).is_absolute(), "{index:?}");
+        index.batch_texts = 0;
+        assert!(index.embeddings().is_err());
     }
 
     #[test]

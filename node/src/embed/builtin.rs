@@ -42,7 +42,11 @@ impl Builtin {
     /// Embeds one text; all zeros if no word of it is known.
     pub fn embed_one(self, text: &str) -> Vec<f32> {
         let mut sum = vec![0.0; self.matrix.dimensions];
-        tokens(text, self.matrix, |token| self.matrix.add(token, &mut sum));
+        tokens(text, self.matrix, |token| {
+            if let Some(token) = token {
+                self.matrix.add(token, &mut sum);
+            }
+        });
         let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
         if length > 0.0 {
             for value in &mut sum {

@@ -80,6 +80,11 @@ impl Chosen {
         self.embedder.name()
     }
 
+    /// Returns which model it is; none if that cannot be told now.
+    pub fn identity(&self) -> Option<&str> {
+        self.embedder.identity()
+    }
+
     /// Embeds texts, or refuses at once while the model rests.
     pub fn ask(&self, texts: &[&str], purpose: Purpose) -> Result<Answer, EmbedError> {
         if let Some(resting) = self.resting(purpose) {
@@ -89,6 +94,8 @@ impl Chosen {
         match &answer {
             Ok(_) => self.reach(purpose, Reach::answered),
             Err(EmbedError::Stopping) => {}
+            // It is read in the background, by whoever looks at it.
+            Err(EmbedError::Asleep) => self.suspect(),
             Err(error) => self.reach(purpose, |reach| reach.failed(error)),
         }
         answer

@@ -3,6 +3,7 @@
 use super::builtin::Builtin;
 use super::chosen::Chosen;
 use super::endpoint::HttpEmbedder;
+use super::onnx::OnnxEmbedder;
 use super::{EmbedError, Embedder as _};
 use crate::config::{Embeddings, Index};
 use storage::store::{Store, StoreError};
@@ -40,6 +41,13 @@ impl Models {
                 let embedder = HttpEmbedder::new(endpoint, index, shutdown)?;
                 Some(Chosen::new(Box::new(embedder), index, is_local))
             }
+            Embeddings::Onnx(files) => {
+                let embedder = OnnxEmbedder::new(files, index, shutdown);
+                let model = embedder.name();
+                tracing::info!(model, "texts are embedded by a model from a file");
+                // Nothing leaves this device: it may embed what the built-in model may.
+                Some(Chosen::new(Box::new(embedder), index, true))
+            }
         };
         Ok(Self {
             built_in: Builtin::load()?,
@@ -50,7 +58,15 @@ impl Models {
 
     /// Makes a store's generations those of these models.
     pub fn settle(&self, store: &Store) -> Result<(), StoreError> {
-        store.choose(self.chosen.as_ref().map(Chosen::name))?;
+        let of_this_name = |known: &String| {
+            let chosen = self.chosen.as_ref();
+            chosen.is_some_and(|chosen| known.starts_with(chosen.name()))
+        };
+        match self.chosen.as_ref().map(Chosen::identity) {
+            // Its file cannot be read now. The work of hours waits for it, and answers nothing.
+            Some(None) if store.chosen_model()?.as_ref().is_some_and(of_this_name) => {}
+            identity => store.choose(identity.flatten())?,
+        }
         if self.is_on {
             return Ok(());
         }

@@ -22,13 +22,19 @@ pub(super) trait Vocabulary {
     fn piece_bytes_max(&self) -> usize;
 }
 
-/// Calls `found` with each known token of a text, in order.
-pub(super) fn tokens(text: &str, vocabulary: &impl Vocabulary, mut found: impl FnMut(usize)) {
+/// Calls `found` with each token of a text, in order, and with nothing for an unknown word.
+pub(super) fn tokens(
+    text: &str,
+    vocabulary: &impl Vocabulary,
+    mut found: impl FnMut(Option<usize>),
+) {
     let mut pieces = Vec::new();
     let mut piece = String::new();
     words(text, |word| {
         if split(word, vocabulary, &mut piece, &mut pieces) {
-            pieces.iter().copied().for_each(&mut found);
+            pieces.iter().copied().map(Some).for_each(&mut found);
+        } else {
+            found(None);
         }
         pieces.clear();
     });
@@ -138,7 +144,9 @@ mod tests {
             "un", "##aff", "##able", "want", "##want", ",", "ete", "\u{65e5}", "n",
         ]);
         let mut found = Vec::new();
-        tokens(text, &list, |token| found.push(list.0[token]));
+        tokens(text, &list, |token| {
+            found.push(token.map_or("?", |token| list.0[token]));
+        });
         assert_eq!(found, expect, "{text:?}");
     }
 
@@ -150,8 +158,8 @@ mod tests {
 
     #[test]
     fn a_word_with_an_unknown_piece_is_unknown_as_a_whole() {
-        check("unaffx want", &["want"]);
-        check("\u{1F642}", &[]);
+        check("unaffx want", &["?", "want"]);
+        check("\u{1F642}", &["?"]);
     }
 
     #[test]

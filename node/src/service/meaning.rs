@@ -52,7 +52,10 @@ impl Services {
         }
         let lag = self.lag(Generation::Chosen)?;
         let reason = match self.not_ready(lag)? {
-            Some(reason) => reason,
+            Some(reason) => match chosen.problem() {
+                Some(problem) => format!("{reason}; {problem}"),
+                None => reason,
+            },
             None => match chosen.ask(&[words(query).as_str()], Purpose::Query) {
                 Ok(answer) if self.stands(&answer.probe)? => {
                     let vector = answer.vectors.into_iter().next();

@@ -142,6 +142,12 @@ pub struct Span {
 pub type Embedded = (MemoryId, Vec<Vec<f32>>);
 
 impl Store {
+    /// Returns the model whose vectors are kept as those of the person's choice.
+    pub fn chosen_model(&self) -> Result<Option<String>, StoreError> {
+        let known = self.kv.get(layout::META, meta::CHOSEN_MODEL)?;
+        Ok(known.map(|name| String::from_utf8_lossy(&name).into_owned()))
+    }
+
     /// Names the model that the person chose, or none; vectors of another are dropped.
     pub fn choose(&self, model: Option<&str>) -> Result<(), StoreError> {
         let known = self.kv.get(layout::META, meta::CHOSEN_MODEL)?;

@@ -25,28 +25,28 @@ fn node_of(url: &str, more: &[(&str, &str)]) -> Node {
     Node::start_with("ana", &extra)
 }
 
-fn add(node: &Node, text: &str) -> String {
+pub(crate) fn add(node: &Node, text: &str) -> String {
     let added = node.brainctl(["add", text, "--ids"]);
     added.ok().stdout.trim().to_owned()
 }
 
-fn search(node: &Node, query: &str) -> Value {
+pub(crate) fn search(node: &Node, query: &str) -> Value {
     node.json(["search", query])
 }
 
-fn generation(answer: &Value) -> &str {
+pub(crate) fn generation(answer: &Value) -> &str {
     answer["generation"]
         .as_str()
         .expect("a search names its model")
 }
 
-fn found(answer: &Value) -> Vec<&str> {
+pub(crate) fn found(answer: &Value) -> Vec<&str> {
     let hits = answer["hits"].as_array().expect("a search has hits");
     hits.iter().filter_map(|hit| hit["id"].as_str()).collect()
 }
 
 /// What `index status` says of a read model.
-fn projection(node: &Node, name: &str) -> Value {
+pub(crate) fn projection(node: &Node, name: &str) -> Value {
     let status = node.json(["index", "status"]);
     let all = status["projections"].as_array().expect("a list");
     let found = all.iter().find(|projection| projection["name"] == name);
@@ -54,7 +54,7 @@ fn projection(node: &Node, name: &str) -> Value {
 }
 
 /// Waits until the chosen model answers and is not behind.
-fn wait_until_chosen(node: &Node) {
+pub(crate) fn wait_until_chosen(node: &Node) {
     eventually("the chosen model answers", || {
         let chosen = projection(node, "chosen vectors");
         (chosen["note"] == "answers" && chosen["lag"] == 0).then_some(())
@@ -62,7 +62,7 @@ fn wait_until_chosen(node: &Node) {
 }
 
 /// Waits until the note on the chosen model has these words.
-fn wait_for_note(node: &Node, words: &str) {
+pub(crate) fn wait_for_note(node: &Node, words: &str) {
     eventually(words, || {
         let chosen = projection(node, "chosen vectors");
         chosen["note"].as_str()?.contains(words).then_some(())

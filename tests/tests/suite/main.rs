@@ -17,6 +17,7 @@
 //! keys     passphrases, key files and credentials open a node, and survive kill -9
 //! locked   a locked node answers nothing and has nothing in its memory
 //! embeddings  a chosen endpoint takes over, is away, is wrong, and is told nothing it may not know
+//! onnx     a chosen model from a file takes over, and the node outlives a bad one
 //! attachments  files in pieces: crashes, revocations, purges, strangers
 //! traces   one trace goes through two nodes, and none says what it was about
 //! verbs    every verb of every surface that changes a memory reaches the other node
@@ -40,6 +41,7 @@ mod keys;
 mod kills;
 mod languages;
 mod locked;
+mod onnx;
 mod operator;
 mod outage;
 mod past;
