@@ -6,7 +6,7 @@
 //!
 //! Each document has its own nodes, one per prompt name, started at the first use of the name,
 //! and one folder that all its commands run in. Variables that a command sets live on in the
-//! whole document. `eventually 'cmd'` repeats a command until it succeeds. `SNAPSHOTS=overwrite`
+//! whole document. `CHECKOUT` is the folder of the source. `eventually 'cmd'` repeats a command until it succeeds. `SNAPSHOTS=overwrite`
 //! writes what was said into the document; patterns that matched stay. `DOC=name` picks one.
 
 use brain_tests::console::{Document, Step};
@@ -225,6 +225,7 @@ impl<'a> World<'a> {
             .envs(&self.variables)
             .env("PATH", path())
             .env("HOME", self.folder.path())
+            .env("CHECKOUT", root())
             .env("TRANSCRIPT_ENV", &variables_file)
             .env("TERM", "dumb")
             .env("COLUMNS", "100")
