@@ -268,6 +268,39 @@ fn many_commits_are_merged_while_nobody_writes_and_answer_the_same() {
     assert_eq!((parts(&again), again.was_reset()), (1, false));
 }
 
+/// The engine loses it if its number is that of the last commit, in a part in which that commit
+/// deleted something.
+#[test]
+fn the_first_change_after_opening_outlives_a_merge() {
+    let (folder, index) = index(&[doc(1, "", "granite", &[]), doc(2, "", "violin", &[])]);
+    index.flush().unwrap();
+    let pair = [doc(3, "", "harbour", &[]), doc(4, "", "orchard", &[])];
+    index.apply(&pair, &[], 2).unwrap();
+    index.flush().unwrap();
+    index.apply(&[], &[Slot(3)], 3).unwrap();
+    index.flush().unwrap();
+    drop(index);
+    for is_turned in [false, true] {
+        let folder = copied(folder.path());
+        let index = open(folder.path()).unwrap();
+        let searcher = index.reader.searcher();
+        let parts = searcher.segment_readers().iter();
+        let mut parts: Vec<_> = parts.map(tantivy::SegmentReader::segment_id).collect();
+        if is_turned {
+            parts.reverse();
+        }
+        index
+            .apply(&[doc(4, "", "telescope", &[])], &[], 4)
+            .unwrap();
+        let merged = index.lock().engine.merge(&parts).wait().unwrap();
+        assert_eq!(parts.len(), 2, "two parts");
+        assert!(merged.is_some(), "became one");
+        assert_eq!(find(&index, "orchard "), Vec::<u64>::new());
+        assert_eq!(find(&index, "telescope "), [4]);
+        assert_eq!(find(&index, "granite "), [1]);
+    }
+}
+
 #[test]
 fn a_position_without_changes_is_saved_when_it_is_far() {
     let (folder, index) = index(&[doc(1, "", "kept", &[])]);
@@ -390,7 +423,7 @@ fn a_damaged_folder_is_emptied_and_says_so() {
         let sealed = SealedDirectory::new(folder, Arc::new(cipher(Context::TextIndex)));
         let meta = sealed.atomic_read(Path::new("meta.json")).unwrap();
         let old = String::from_utf8(meta).unwrap();
-        let old = old.replace("brain-text-3", "brain-text-2");
+        let old = old.replace("brain-text-4", "brain-text-3");
         let written = sealed.atomic_write(Path::new("meta.json"), old.as_bytes());
         written.and_then(|()| sealed.save()).unwrap();
     });
