@@ -20,6 +20,7 @@ pub mod net;
 pub mod notices;
 pub mod program;
 pub mod runtime;
+pub mod salvage;
 pub mod service;
 pub mod sync;
 pub mod telemetry;

@@ -6,6 +6,7 @@ use node::embed::onnx::worker;
 use node::health;
 use node::program;
 use node::runtime::{self, Life, Said, StartError};
+use node::salvage;
 use node::telemetry::{log, traces};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -33,6 +34,12 @@ enum Command {
     CheckConfig,
     /// Ask the running node whether it can do its work; exit 0 if so
     Healthcheck,
+    /// Take over what is whole of a damaged store into a new one; the node must be stopped
+    Salvage {
+        /// Let things leave again after a salvage that may have lost consent
+        #[arg(long)]
+        resume: bool,
+    },
     /// Run an embedding model for a node, on the socket that is standard input
     #[command(hide = true)]
     EmbeddingModel {
@@ -63,11 +70,28 @@ fn main() -> ExitCode {
             Err(error) => fail(&error.to_string(), error.hint(), 1),
         }),
         Command::Serve { locked } => configured(|places, config| serve(places, config, locked)),
+        Command::Salvage { resume } => configured(|places, config| salvage(places, config, resume)),
         Command::EmbeddingModel {
             model,
             vocabulary,
             text_s_max,
         } => embed(&ModelFiles { model, vocabulary }, text_s_max),
+    }
+}
+
+/// Salvages a damaged store, or lets things leave again after a salvage.
+fn salvage(places: &Places, config: &Config, resume: bool) -> ExitCode {
+    let salvaged = if resume {
+        salvage::resume(&places.data, &config.unlock)
+    } else {
+        salvage::salvage(&places.data, &config.unlock)
+    };
+    match salvaged {
+        Ok(report) => {
+            say(&report);
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error.to_string(), error.hint(), error.exit_code()),
     }
 }
 

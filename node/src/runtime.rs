@@ -46,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// The file of the rows.
-const STORE_FILE: &str = "store.redb";
+pub(crate) const STORE_FILE: &str = "store.redb";
 /// How long the tasks may take to end.
 const STOP_MAX: Duration = Duration::from_secs(3);
 
@@ -111,6 +111,10 @@ impl StartError {
             }
             Self::Locked { .. } => "stop the other node, or give this one its own BRAIN_HOME",
             Self::Identity(error) => error.hint(),
+            Self::Store(error) if is_damage(error) => {
+                "nothing was changed; restore the data folder from a backup, or take over what is \
+                 whole: brain-node salvage"
+            }
             Self::Store(_) => "nothing was changed; restore the data folder from a backup",
             Self::Blobs(_) => "make the folder `blobs` in the data folder writable for you",
             Self::Model(_) => {
@@ -135,6 +139,16 @@ impl StartError {
             _ => 1,
         }
     }
+}
+
+/// Tells whether a salvage helps.
+fn is_damage(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Row { .. }
+            | StoreError::Replay(..)
+            | StoreError::Kv(KvError::Damaged { .. } | KvError::Corrupt { .. })
+    )
 }
 
 /// How a node ended.

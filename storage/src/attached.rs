@@ -71,6 +71,9 @@ impl State {
         blob: Hash,
         now: Timestamp,
     ) -> Option<Leave> {
+        if self.gaps.is_halted() {
+            return None;
+        }
         let facts = self.memories.get(&memory).filter(|facts| !facts.purged)?;
         let is_attached = |attachment: &Attachment| attachment.hash == blob;
         self.attachments(memory).iter().find(|a| is_attached(a))?;

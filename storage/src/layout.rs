@@ -27,6 +27,8 @@
 //! | `late` | opaque(event) | own changes that the owner does not accept | no: primary |
 //! | `fork` | opaque(memory) | a memory in which a feed forked, see [`crate::fork`] | yes |
 //! | `quarantine` | opaque(memory) | [`Quarantined`](crate::quarantine::Quarantined) | yes: a rebuild tries again |
+//! | `lost` | opaque(event), or its place | [`Lost`](crate::gaps::Lost): an entry that was damaged and is not back | no: primary |
+//! | `apart` | opaque(event) | [`Apart`](crate::gaps::Apart): an entry that builds on a lost one | no: primary |
 //! | `meta` | name | small records | no: primary |
 //!
 //! Opaque keys are keyed hashes: where their order does not matter, rows tell nothing about what
@@ -58,12 +60,15 @@ pub(crate) const TRAY: Keyspace = Keyspace("tray");
 pub(crate) const LATE: Keyspace = Keyspace("late");
 pub(crate) const FORK: Keyspace = Keyspace("fork");
 pub(crate) const QUARANTINE: Keyspace = Keyspace("quarantine");
+pub(crate) const LOST: Keyspace = Keyspace("lost");
+pub(crate) const APART: Keyspace = Keyspace("apart");
 pub(crate) const META: Keyspace = Keyspace("meta");
 
 /// All keyspaces, for checking the store.
-pub(crate) const ALL: [Keyspace; 25] = [
+pub(crate) const ALL: [Keyspace; 27] = [
     LOG, EVENT, FEED, CONSENT, KEY, MEMBER, SCOPE, FACTS, CONTENT, ATTACHED, DOCUMENT, VECTOR,
-    CHOSEN, LEDGER, TREE, LINE, WITNESS, ECHO, PEER, INVITE, TRAY, LATE, FORK, QUARANTINE, META,
+    CHOSEN, LEDGER, TREE, LINE, WITNESS, ECHO, PEER, INVITE, TRAY, LATE, FORK, QUARANTINE, LOST,
+    APART, META,
 ];
 /// The projections that a rebuild makes anew from the log.
 pub(crate) const REBUILT: [Keyspace; 9] = [
@@ -91,6 +96,8 @@ pub(crate) mod meta {
     pub(crate) const SIDECAR_SCOPES: &[u8] = b"sidecar key under ";
     pub(crate) const SIDECAR_KEY: &[u8] = b"sidecar key";
     pub(crate) const LEDGER_TREE: &[u8] = b"ledger tree";
+    /// Is there while nothing leaves because consent may be lost, see [`crate::gaps::Halt`].
+    pub(crate) const HALT: &[u8] = b"halted";
 }
 
 /// The version of the store's format.

@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub const RULE_SECRET: &str = "sensitivity-secret";
 /// The rule that holds what was not screened under the current policy yet.
 pub const RULE_UNSCREENED: &str = "not-screened";
+/// The rule that holds everything while consent may be lost from a damaged store.
+pub const RULE_HALTED: &str = "halted";
 /// The most findings of one memory; a further one replaces none.
 pub const FINDINGS_MAX: usize = 64;
 const REASON_BYTES_MAX: usize = 256;

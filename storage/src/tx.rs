@@ -17,6 +17,7 @@ mod circle;
 mod disclose;
 mod edit;
 mod fork;
+mod gaps;
 mod keyring;
 mod keys;
 mod late;
@@ -51,6 +52,7 @@ pub use tray::{Merged, TrayError};
 use crate::content;
 use crate::entropy::Entropy;
 use crate::fork::Forked;
+use crate::gaps::Gaps;
 use crate::kv::sealed::OpaqueKey;
 use crate::kv::{Batch, Durability, Keyspace, Kv, KvError};
 use crate::late::Late;
@@ -133,6 +135,7 @@ struct Saved {
     forks: Option<BTreeMap<MemoryId, Forked>>,
     quarantined: Option<BTreeMap<MemoryId, Quarantined>>,
     waiting: Option<Waiting>,
+    gaps: Option<Gaps>,
     incarnation: Option<Incarnation>,
     facts: BTreeMap<MemoryId, Option<Arc<Facts>>>,
     sources: BTreeMap<String, Option<MemoryId>>,
@@ -408,6 +411,9 @@ impl Saved {
         }
         if let Some(waiting) = saved.waiting {
             state.waiting = waiting;
+        }
+        if let Some(gaps) = saved.gaps {
+            state.gaps = gaps;
         }
         if let Some(incarnation) = saved.incarnation {
             state.incarnation = incarnation;

@@ -26,7 +26,9 @@ use regex::Regex;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use storage::screen::{OnPurge, OnRevoke, PeerRules, RULE_SECRET, RULE_UNSCREENED, Verdict};
+use storage::screen::{
+    OnPurge, OnRevoke, PeerRules, RULE_HALTED, RULE_SECRET, RULE_UNSCREENED, Verdict,
+};
 use thiserror::Error;
 use toml::Spanned;
 
@@ -148,7 +150,9 @@ impl Policy {
         };
         let mut rules = screen_rules(&read.screen).map_err(|(start, what)| at(start)(what))?;
         let mut names: BTreeSet<String> = Kind::ALL.map(|kind| kind.as_str().to_owned()).into();
-        names.extend([RULE_SECRET, RULE_UNSCREENED, RULE_UNREADABLE].map(str::to_owned));
+        names.extend(
+            [RULE_HALTED, RULE_SECRET, RULE_UNSCREENED, RULE_UNREADABLE].map(str::to_owned),
+        );
         let mut remarks = Vec::new();
         if read.rule.len() > RULES_MAX {
             return Err(nowhere(format!("there are at most {RULES_MAX} rules")));

@@ -2,13 +2,15 @@
 //! line says whose, and what to do.
 
 use super::{Failure, Services};
+use crate::salvage::{halt_line, name_of};
 use crdt::event::fork::Frozen;
-use crdt::id::MemoryId;
+use crdt::id::{EventId, MemoryId};
 use protocol::api::problem::ErrorCode;
 use protocol::api::status::{Damage, NodeVerdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use storage::blob::{BlobError, Blobs};
+use storage::gaps::{Gaps, Waits};
 use storage::store::scrub::{Scrub, is_projection};
 use storage::store::state::State;
 
@@ -16,6 +18,8 @@ use storage::store::state::State;
 const ID_CHARS: usize = 12;
 /// Memories that are named in one line; the number is always whole.
 const NAMED_MAX: usize = 3;
+/// Lost entries that are named one by one; the number is always whole.
+const LOST_MAX: usize = 20;
 
 fn short(id: &str) -> &str {
     id.get(..ID_CHARS).unwrap_or(id)
@@ -114,6 +118,64 @@ fn damage_of(found: &Scrub) -> Vec<Damage> {
     if found.bad_vectors > 0 {
         damage.push(heals(format!("{} vectors do not read", found.bad_vectors)));
     }
+    damage.extend(gaps_of(&found.gaps));
+    damage
+}
+
+/// What to do once nothing that is missing can come back any more.
+const RESUME_HINT: &str = "look at who has access (brainctl share ls, brainctl device ls, brainctl \
+                           policy show), end what should be over, then stop the node and run: \
+                           brain-node salvage --resume";
+
+/// Names what a salvage could not take over and nobody brought back since.
+fn gaps_of(gaps: &Gaps) -> Vec<Damage> {
+    let missing = |what: String, hint: &str| Damage {
+        what,
+        heals: false,
+        hint: hint.to_owned(),
+    };
+    let mut damage: Vec<Damage> = gaps
+        .lost()
+        .take(LOST_MAX)
+        .map(|lost| {
+            missing(
+                format!("lost with a damaged store: {}", name_of(lost)),
+                "it comes back by itself from a peer that has it: brainctl sync",
+            )
+        })
+        .collect();
+    let more = gaps.lost().count().saturating_sub(LOST_MAX);
+    if more > 0 {
+        let what = format!("lost with a damaged store: {more} entries more");
+        damage.push(missing(what, "brainctl sync"));
+    }
+    let (keyless, apart): (Vec<_>, Vec<_>) =
+        gaps.apart().partition(|(id, waits)| waits.need == *id);
+    let ids = |waiting: &[(EventId, Waits)]| {
+        let ids: BTreeSet<MemoryId> = waiting.iter().filter_map(|(_, w)| w.memory).collect();
+        named(&ids.into_iter().collect::<Vec<_>>())
+    };
+    if !keyless.is_empty() {
+        damage.push(missing(
+            format!(
+                "{} entries whose keys are lost, in memories {}",
+                keyless.len(),
+                ids(&keyless)
+            ),
+            "a peer that was given them gives the keys again: brainctl sync",
+        ));
+    }
+    if !apart.is_empty() {
+        damage.push(missing(
+            format!(
+                "{} entries are kept apart until what they build on is back, in memories {}",
+                apart.len(),
+                ids(&apart)
+            ),
+            "nothing: they are safe, and count again by themselves",
+        ));
+    }
+    damage.extend(halt_line(gaps.halt()).map(|why| missing(why.to_owned(), RESUME_HINT)));
     damage
 }
 
@@ -177,6 +239,16 @@ impl Services {
                     "{} quarantined, shown as they last stood: {}: brainctl index rebuild",
                     broken.len(),
                     named(&broken)
+                ));
+            }
+            if let Some(why) = halt_line(state.gaps.halt()) {
+                lines.push(format!("{why}: brainctl node verify"));
+            } else if !state.gaps.is_empty() {
+                let lost = state.gaps.lost().count();
+                let apart = state.gaps.apart().count();
+                lines.push(format!(
+                    "{lost} log entries were lost with a damaged store and are not back, {apart} wait \
+                     for them or for their keys: brainctl node verify"
                 ));
             }
             lines

@@ -14,6 +14,7 @@
 mod engine;
 mod lock;
 mod medium;
+pub(crate) mod remains;
 
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -147,7 +147,7 @@ impl Kv for Sealed {
 
 /// Returns the bytes that bind a value to its row. The length in front keeps two different
 /// pairs of keyspace and key from reading the same.
-fn place(keyspace: Keyspace, key: &[u8]) -> Vec<u8> {
+pub(crate) fn place(keyspace: Keyspace, key: &[u8]) -> Vec<u8> {
     let name = keyspace.0.as_bytes();
     let mut place = u64::try_from(name.len())
         .unwrap_or(u64::MAX)

@@ -84,6 +84,12 @@ pub(super) fn open(parts: Parts<'_>, now: Timestamp) -> Result<Store, StoreError
     store.read(|state| catch_up_text(&store, state))?;
     store.introduce_device(now)?;
     store.rescreen(now)?;
+    if store.read(|state| state.gaps.halt() == crate::gaps::Halt::Over) {
+        store.transact::<_, StoreError>(now, |tx| {
+            tx.end_halt();
+            Ok(())
+        })?;
+    }
     Ok(store)
 }
 
@@ -198,6 +204,7 @@ impl State {
             forks: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             waiting: crate::waiting::Waiting::default(),
+            gaps: crate::gaps::Gaps::default(),
             consent: BTreeMap::new(),
             screen,
             guard,
@@ -233,6 +240,7 @@ pub(super) fn load_primary(store: &Store, state: &mut State) -> Result<(), Store
     each::<Mine>(kv, layout::LATE, &mut |mine| {
         state.late.mine.insert(mine.event, mine);
     })?;
+    state.gaps = crate::salvage::gaps_of(kv)?;
     let rotation = kv.get(layout::META, meta::ROTATION)?;
     state.rotation = rotation
         .and_then(|bytes| bytes.try_into().ok())

@@ -188,8 +188,12 @@ impl State {
     }
 
     /// Calls `visit` for every memory with the grants and epochs under which it was given: what
-    /// the devices of one person share with each other, which is everything.
+    /// the devices of one person share with each other, which is everything, and nothing while this
+    /// node is halted: a device may have been retired.
     pub fn own_view(&self, visit: &mut dyn FnMut(&Facts, &Given)) {
+        if self.gaps.is_halted() {
+            return;
+        }
         let none = BTreeMap::new();
         for facts in self.memories.values() {
             visit(facts, self.members.get(&facts.id).unwrap_or(&none));
@@ -197,6 +201,9 @@ impl State {
     }
     /// Calls `visit` as [`State::own_view`] does, for one memory.
     pub fn own_view_of(&self, memory: MemoryId, visit: &mut dyn FnMut(&Facts, &Given)) {
+        if self.gaps.is_halted() {
+            return;
+        }
         let none = BTreeMap::new();
         if let Some(facts) = self.memories.get(&memory) {
             visit(facts, self.members.get(&memory).unwrap_or(&none));

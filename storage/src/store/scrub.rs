@@ -16,6 +16,7 @@
 use super::generations::Generation;
 use super::state::is_listed;
 use super::{Store, StoreError};
+use crate::gaps::Gaps;
 use crate::kv::{Keyspace, KvError};
 use crate::layout;
 use crate::ledger::Fault;
@@ -45,6 +46,8 @@ pub struct Scrub {
     pub ledger: Option<Fault>,
     /// Files of the text index that do not read.
     pub bad_text: Vec<PathBuf>,
+    /// What a salvage could not take over and nobody brought back since.
+    pub gaps: Gaps,
     /// Vectors that do not decode.
     pub bad_vectors: u64,
 }
@@ -59,6 +62,7 @@ impl Scrub {
             && self.ledger.is_none()
             && self.bad_text.is_empty()
             && self.bad_vectors == 0
+            && self.gaps.is_empty()
     }
 }
 
@@ -70,7 +74,10 @@ pub fn is_projection(keyspace: Keyspace) -> bool {
 impl Store {
     /// Reads everything and names what is damaged.
     pub fn scrub(&self) -> Result<Scrub, StoreError> {
-        let mut found = Scrub::default();
+        let mut found = Scrub {
+            gaps: self.read(|state| state.gaps.clone()),
+            ..Scrub::default()
+        };
         match self.kv.verify(&layout::ALL) {
             Ok(verified) => {
                 found.rows = verified.rows;

@@ -14,10 +14,13 @@ pub use sources::Sources;
 use super::own::{Own, ToldKeys};
 use super::query::FeedWriter;
 use crate::fork::Forked;
+use crate::gaps::Gaps;
 use crate::late::Late;
 use crate::quarantine::Quarantined;
 use crate::records::{Facts, Invite, Member, Peer, PeerState};
-use crate::screen::{Finding, Guard, PeerRules, RULE_SECRET, RULE_UNSCREENED, Screen, Verdict};
+use crate::screen::{
+    Finding, Guard, PeerRules, RULE_HALTED, RULE_SECRET, RULE_UNSCREENED, Screen, Verdict,
+};
 use crate::waiting::Waiting;
 use crdt::codec::Canonical as _;
 use crdt::envelope::Epoch;
@@ -80,6 +83,8 @@ pub struct State {
     pub(crate) quarantined: BTreeMap<MemoryId, Quarantined>,
     /// Events that cannot be admitted yet.
     pub(crate) waiting: Waiting,
+    /// What is missing from the log.
+    pub gaps: Gaps,
     /// The consent events between this person and another, by the other.
     pub(crate) consent: BTreeMap<PersonId, Consent>,
     pub(crate) guard: Arc<dyn Guard>,
@@ -210,6 +215,11 @@ impl State {
     ///
     /// None of them is there once a person released the memory for that rule and finding.
     pub fn holds<'a>(&'a self, facts: &'a Facts) -> impl Iterator<Item = Hold<'a>> {
+        let halted = self.gaps.is_halted().then_some(Hold {
+            rule: RULE_HALTED,
+            reason: "consent may be lost from the damaged store: brainctl node verify",
+            verdict: Verdict::Hold,
+        });
         let secret = facts.sidecar.sensitivity() == Sensitivity::Secret;
         let secret = secret.then_some(Hold {
             rule: RULE_SECRET,
@@ -230,7 +240,8 @@ impl State {
             reason: &finding.reason,
             verdict: finding.verdict,
         });
-        secret.into_iter().chain(unscreened).chain(findings)
+        let halted = halted.into_iter();
+        halted.chain(secret).chain(unscreened).chain(findings)
     }
     /// Tells whether a person released a memory for what a rule found; what a rule denies cannot
     /// be released.

@@ -10,6 +10,7 @@ mod ledger;
 mod outside;
 mod past;
 mod power_cut;
+mod salvage;
 mod selections;
 mod witness;
 mod writers;
@@ -17,6 +18,7 @@ mod writing;
 
 use super::*;
 use crate::cipher::MasterKey;
+use crate::entropy::Source;
 use crate::kv::memory::{MemoryDisk, MemoryStore};
 use crate::kv::sealed::Sealed;
 use crate::projection::text::TextQuery;
@@ -30,6 +32,22 @@ use crdt::id::{GrantId, PersonId};
 use crdt::memory::{Edit, MemoryKind};
 use crdt::sidecar::SidecarPatch;
 
+/// The same bytes for the same seed.
+#[derive(Debug)]
+struct Seeded(std::sync::Mutex<crdt::testing::Entropy>);
+
+impl Source for Seeded {
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+        self.0.lock().unwrap().fill(bytes);
+        Ok(())
+    }
+}
+
+fn seeded(seed: u64) -> Entropy {
+    let stream = crdt::testing::Entropy::new(seed);
+    Entropy::from_source(Arc::new(Seeded(std::sync::Mutex::new(stream))))
+}
+
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 /// A store on a disk in memory that outlives it.
@@ -38,17 +56,27 @@ struct Bench {
     kv: Arc<dyn Kv>,
     disk: MemoryDisk,
     master: MasterKey,
+    entropy: Entropy,
     folder: tempfile::TempDir,
     seed: u8,
 }
 
 impl Bench {
     fn new(seed: u8) -> Self {
+        Self::drawing(seed, MasterKey::generate().unwrap(), Entropy::system())
+    }
+    /// A store that is the same, byte for byte, whenever it is done the same to.
+    fn seeded(seed: u8) -> Self {
+        let master = MasterKey::from_bytes(zeroize::Zeroizing::new([seed; 32]));
+        Self::drawing(seed, master, seeded(seed.into()))
+    }
+    fn drawing(seed: u8, master: MasterKey, entropy: Entropy) -> Self {
         let mut bench = Self {
             store: None,
             kv: Arc::new(MemoryStore::new()),
             disk: MemoryDisk::new(),
-            master: MasterKey::generate().unwrap(),
+            master,
+            entropy,
             folder: tempfile::tempdir().unwrap(),
             seed,
         };
@@ -66,7 +94,8 @@ impl Bench {
     }
     fn open(&mut self) {
         let inner = MemoryStore::open(&self.disk).unwrap();
-        self.kv = Arc::new(Sealed::new(Arc::new(inner), &self.master));
+        let entropy = self.entropy.clone();
+        self.kv = Arc::new(Sealed::drawing(entropy, Arc::new(inner), &self.master));
         let parts = self.parts(Arc::clone(&self.kv), &self.master, self.folder.path());
         self.store = Some(Store::open(parts, NOW).unwrap());
     }
@@ -78,7 +107,7 @@ impl Bench {
             guard: Arc::new(crate::screen::open::Open),
             text,
             model: ("none", 4),
-            entropy: Entropy::system(),
+            entropy: self.entropy.clone(),
         }
     }
     fn reopen(&mut self) {

@@ -212,6 +212,7 @@ impl Tx<'_> {
             self.put(layout::FEED, row, event.id().0.to_vec());
         }
         self.leave_tray(event.id());
+        self.note_back(event.id());
         self.state.head = number;
         self.state.clock = self.state.clock.max(header.time);
     }

@@ -395,7 +395,7 @@ impl Tx<'_> {
         let Some(facts) = self.state.memories.get(&memory) else {
             return;
         };
-        if facts.owner != self.state.me || self.is_replaying {
+        if facts.owner != self.state.me || self.is_replaying || self.state.gaps.is_halted() {
             return;
         }
         let Some(grants) = self.state.members.get(&memory) else {

@@ -61,6 +61,7 @@ impl Tx<'_> {
             };
             self.take_consent_event(peer, event, &mut taken)?;
         }
+        self.end_halt();
         if peer != self.state.me {
             self.accept_agreed(peer, &mut taken)?;
         }
@@ -93,6 +94,7 @@ impl Tx<'_> {
                     self.notice_own(&event)?;
                     let followed = self.follow_consent(&stored, taken);
                     followed.map_err(|error| self.own_failure(error))?;
+                    self.rejoin(id)?;
                     open.extend(self.freed_by(id));
                 }
                 Err(AppendError::Refused(Refusal::Known)) => {}
@@ -108,6 +110,9 @@ impl Tx<'_> {
         let Some(most) = self.state.peer_rules(peer).accept else {
             return Ok(());
         };
+        if self.state.gaps.is_halted() {
+            return Ok(());
+        }
         for id in taken.grants.clone() {
             let agreed = self.state.authority.grant(id).is_some_and(|grant| {
                 grant.terms.access <= most && grant.state(self.now) == GrantState::Offered
@@ -252,6 +257,7 @@ impl Tx<'_> {
                     taken.note_stored(id);
                     taken.memories.extend(memory);
                     self.notice_own(&event)?;
+                    taken.memories.extend(self.rejoin(id)?);
                     open.extend(self.freed_by(id));
                 }
                 Err(AppendError::Refused(Refusal::Known)) => self.not_late(id),

@@ -157,7 +157,7 @@ fn reads_all(blobs: &Arc<Blobs>) -> bool {
 }
 
 /// Starts a node that may refuse; says what it said then.
-fn starts(node: &mut Node) -> Result<(), String> {
+pub(crate) fn starts(node: &mut Node) -> Result<(), String> {
     let mut command = node.command("brain-node");
     let mut child = command
         .arg("serve")

@@ -46,6 +46,7 @@ mod operator;
 mod outage;
 mod past;
 mod plaintext;
+mod salvaged;
 mod sharing;
 mod tampered;
 mod traces;

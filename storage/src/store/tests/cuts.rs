@@ -8,7 +8,7 @@
 //! Rows lie on a [`FaultyDisk`]: what was not synced is lost, kept, or torn into sectors. The text
 //! index lies in a real folder, and what it had not saved when the power went is lost, kept or torn
 //! there. What people did is kept in [`book`], which never asks the store; [`oracle`] compares.
-//! `SEED=n` lives one life; `SCALE=n` multiplies the number of lives.
+//! `SEED=n` lives one life, and draws the same ids; `SCALE=n` multiplies the number of lives.
 
 mod book;
 mod oracle;
@@ -59,14 +59,15 @@ struct Life<'a> {
     store: Option<Store>,
     book: Book,
     random: SplitMix,
+    entropy: Entropy,
     counts: Counts,
 }
 
 impl Beginning {
     fn new() -> Self {
-        let (identity, peer) = (Bench::new(1), Bench::new(2));
+        let (identity, peer) = (Bench::seeded(1), Bench::seeded(2));
         let (disk, folder) = (FaultyDisk::new(1), tempfile::tempdir().unwrap());
-        let (_, store) = open(&identity, &disk, folder.path()).unwrap();
+        let (_, store) = open(&identity, &identity.entropy, &disk, folder.path()).unwrap();
         let mut book = Book::new(peer.me());
         let pair = |tx: &mut Tx<'_>| {
             tx.pair(&peer.owner().certificate, "friend", Vec::new());
@@ -112,12 +113,17 @@ impl Beginning {
 
 fn open(
     identity: &Bench,
+    entropy: &Entropy,
     disk: &FaultyDisk,
     text: &Path,
 ) -> Result<(Arc<dyn Kv>, Store), StoreError> {
     let inner = DiskStore::with_medium(disk.clone())?;
     let kv: Arc<dyn Kv> = Arc::new(Sealed::new(Arc::new(inner), &identity.master));
-    let store = Store::open(identity.parts(Arc::clone(&kv), &identity.master, text), NOW)?;
+    let parts = Parts {
+        entropy: entropy.clone(),
+        ..identity.parts(Arc::clone(&kv), &identity.master, text)
+    };
+    let store = Store::open(parts, NOW)?;
     Ok((kv, store))
 }
 
@@ -126,7 +132,8 @@ impl<'a> Life<'a> {
         let disk = beginning.disk.copy();
         disk.reseed(seed);
         let folder = Folder::copy(beginning.folder.path());
-        let (kv, store) = open(&beginning.identity, &disk, folder.path())
+        let entropy = seeded(seed ^ 0xE17);
+        let (kv, store) = open(&beginning.identity, &entropy, &disk, folder.path())
             .map_err(|error| format!("first open: {error}"))?;
         let mut life = Self {
             beginning,
@@ -136,6 +143,7 @@ impl<'a> Life<'a> {
             store: Some(store),
             book: beginning.book.clone(),
             random: SplitMix(seed ^ 0x11FE),
+            entropy,
             counts: Counts::default(),
         };
         life.folder.saved();
@@ -225,7 +233,8 @@ impl<'a> Life<'a> {
             self.disk.cut_power_in(self.random.below(24));
         }
         loop {
-            match open(&self.beginning.identity, &self.disk, self.folder.path()) {
+            let identity = &self.beginning.identity;
+            match open(identity, &self.entropy, &self.disk, self.folder.path()) {
                 Ok((kv, store)) if self.disk.has_power() => {
                     self.disk.be_well();
                     (self.kv, self.store) = (kv, Some(store));

@@ -1,25 +1,11 @@
 //! A store that draws from a seed can be repeated byte for byte.
 
 use super::*;
-use crate::entropy::Source;
 use crate::kv::Scan;
-use std::sync::Mutex;
-
-#[derive(Debug)]
-struct Seeded(Mutex<crdt::testing::Entropy>);
-
-impl Source for Seeded {
-    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
-        self.0.lock().unwrap().fill(bytes);
-        Ok(())
-    }
-}
 
 /// Writes a little, and returns every row as it lies on the disk.
 fn rows(seed: u64) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
-    let entropy = Entropy::from_source(Arc::new(Seeded(Mutex::new(crdt::testing::Entropy::new(
-        seed,
-    )))));
+    let entropy = seeded(seed);
     let bench = Bench::new(1);
     let master = MasterKey::from_bytes(zeroize::Zeroizing::new([9; 32]));
     let inner: Arc<dyn Kv> = Arc::new(MemoryStore::new());
