@@ -21,7 +21,7 @@ pub(crate) const MEANINGS: [(u8, &str); 12] = [
     (9, "the node is locked"),
     (
         75,
-        "temporary: busy, disk full, store takes no writes; try again later",
+        "temporary: busy, disk full, store takes no writes, no OS keyring; try again later",
     ),
     (130, "interrupted"),
 ];
@@ -95,6 +95,7 @@ impl Exit {
             ErrorCode::DiskFull
             | ErrorCode::StoreReadOnly
             | ErrorCode::Busy
+            | ErrorCode::OsKeyring
             | ErrorCode::NotHereYet => Self::Temporary,
             ErrorCode::TicketUsed
             | ErrorCode::TicketExpired
@@ -152,6 +153,7 @@ mod tests {
             ("busy", 75),
             ("disk_full", 75),
             ("not_here_yet", 75),
+            ("os_keyring", 75),
             ("store_read_only", 75),
             ("ticket_used", 1),
             ("ticket_expired", 1),

@@ -70,7 +70,8 @@ const NEVER: &str = "never";
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// The passphrase file if one is named, else the credential if there is one, else the key
-    /// file, elsewhere if one is named; a key that none of these opens leaves the node locked until `brainctl node unlock`.
+    /// file, elsewhere if one is named, else the OS keyring if the key lies under a key there; a key
+    /// that none of these opens leaves the node locked until `brainctl node unlock`.
     #[default]
     Auto,
     /// The key file elsewhere if one is named, else the plain one of the data folder.
@@ -79,6 +80,9 @@ pub enum Method {
     Passphrase,
     /// The systemd credential; a start without it is refused.
     SystemdCreds,
+    /// The OS keyring of the person who runs the node; one that is locked leaves the node locked
+    /// until `brainctl node unlock`.
+    Keyring,
 }
 
 impl Default for Unlock {

@@ -10,13 +10,13 @@
 
 use crate::clock;
 use crate::config::Unlock;
-use crate::unlock::{self, Found, Secret};
+use crate::unlock::{self, Found, Missing, Secret};
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::identity::{DeviceCertificate, DeviceKey, PersonKey};
 use protocol::wire::control::Enrolled;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use storage::keyring::{Keyring, KeyringError, MASTER_FILE};
+use storage::keyring::{Keyring, KeyringError, Left, MASTER_FILE, OsKeyringError};
 use storage::store::Owner;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -45,9 +45,9 @@ pub enum IdentityError {
     /// The configuration wants a systemd credential and the service manager gives none.
     #[error("there are no systemd credentials: CREDENTIALS_DIRECTORY is not set")]
     NoCredentials,
-    /// Nobody is there to say the passphrase.
-    #[error("the master key is under a passphrase")]
-    Asked,
+    /// What opens the master key is not here.
+    #[error("the master key does not open by itself: {0}")]
+    Asked(Missing),
     /// The identity file is not what was written.
     #[error("the identity file is damaged: restore {FILE} from a backup")]
     Damaged,
@@ -88,6 +88,30 @@ impl IdentityError {
             Self::Keyring(KeyringError::WrongWrapping { .. }) => {
                 "nothing was changed; name the file that was written last (brainctl node key file)"
             }
+            Self::Keyring(KeyringError::ItemNeeded) => {
+                "take unlock.key_file, passphrase_file and credential out of the configuration, and \
+                 set unlock.method = \"keyring\""
+            }
+            Self::Keyring(KeyringError::ItemUnused) => {
+                "start it without unlock.method = \"keyring\", then: brainctl node key keyring"
+            }
+            Self::Keyring(
+                KeyringError::ItemMissing { .. }
+                | KeyringError::WrongItem { .. }
+                | KeyringError::ItemDamaged { .. },
+            ) => {
+                "nothing was changed; bring back the keyring that has the item, or the data folder \
+                 from a backup that another key opens: without either it cannot be opened"
+            }
+            Self::Keyring(KeyringError::Os(
+                OsKeyringError::Several { .. } | OsKeyringError::Refused { .. },
+            )) => {
+                "nothing was changed; look at the items of brain-node in the program that lists the \
+                 keyring's items"
+            }
+            Self::Keyring(KeyringError::Os(_)) => {
+                "nothing was changed; log in to the desktop, unlock its keyring, and start again"
+            }
             Self::Keyring(KeyringError::PassphraseNeeded) => {
                 "set unlock.method = \"auto\", or take the passphrase away: brainctl node \
                  passphrase remove"
@@ -98,7 +122,10 @@ impl IdentityError {
             Self::NoCredentials => {
                 "give the unit LoadCredential= or LoadCredentialEncrypted=, or set unlock.method"
             }
-            Self::Asked => "set unlock.passphrase_file, or unlock the node: brainctl node unlock",
+            Self::Asked(Missing::Passphrase) => {
+                "set unlock.passphrase_file, or unlock the node: brainctl node unlock"
+            }
+            Self::Asked(missing) => missing.hint(),
             _ => {
                 "nothing was changed; chmod 700 a folder that is open to others, or restore the file"
             }
@@ -186,15 +213,15 @@ pub struct Identity {
 pub struct Vault {
     data: PathBuf,
     keyring: Keyring,
-    /// The file with the wrapping key, if the master key is wrapped under one.
-    elsewhere: Mutex<Option<PathBuf>>,
+    /// What opens the master key as it is wrapped now, unless it is a passphrase.
+    held: Mutex<Secret>,
 }
 
 /// Opens the identity of a data folder as the configuration says, making one at first start.
 pub fn open(data: &Path, unlock: &Unlock) -> Result<Identity, IdentityError> {
     match unlock::find(unlock, data)? {
         Found::Secret(secret) => open_with(data, &secret),
-        Found::Ask => Err(IdentityError::Asked),
+        Found::Ask(missing) => Err(IdentityError::Asked(missing)),
     }
 }
 
@@ -208,7 +235,7 @@ pub fn open_with(data: &Path, secret: &Secret) -> Result<Identity, IdentityError
     let vault = Vault {
         data: data.to_owned(),
         keyring,
-        elsewhere: Mutex::new(secret.elsewhere()),
+        held: Mutex::new(secret.held()),
     };
     let stored = if data.join(FILE).exists() {
         vault.read(FILE)?
@@ -249,22 +276,21 @@ impl Vault {
 
     /// Returns the file with the wrapping key, if the master key is wrapped under one.
     pub fn elsewhere(&self) -> Option<PathBuf> {
-        let elsewhere = self.elsewhere.lock();
-        elsewhere.unwrap_or_else(PoisonError::into_inner).clone()
+        let held = self.held.lock();
+        match &*held.unwrap_or_else(PoisonError::into_inner) {
+            Secret::Elsewhere(path) => Some(path.clone()),
+            _ => None,
+        }
     }
 
     /// Wraps the master key in another way, for who opens it as it is wrapped now: by a
     /// passphrase, or because the node holds what else opened it.
-    pub fn rewrap(&self, passphrase: Option<Secret>, new: &Secret) -> Result<(), KeyringError> {
-        let mut elsewhere = self
-            .elsewhere
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let held = || elsewhere.clone().map_or(Secret::KeyFile, Secret::Elsewhere);
-        let current = passphrase.unwrap_or_else(held);
-        self.keyring.rewrap(current.key(), new.key())?;
-        *elsewhere = new.elsewhere();
-        Ok(())
+    pub fn rewrap(&self, passphrase: Option<Secret>, new: &Secret) -> Result<Left, KeyringError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = passphrase.unwrap_or_else(|| held.clone());
+        let left = self.keyring.rewrap(current.key(), new.key())?;
+        *held = new.held();
+        Ok(left)
     }
 
     fn read(&self, name: &str) -> Result<Stored, IdentityError> {

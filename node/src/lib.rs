@@ -18,6 +18,7 @@ pub mod import;
 pub mod index;
 pub mod net;
 pub mod notices;
+pub mod os_keyring;
 pub mod program;
 pub mod runtime;
 pub mod salvage;

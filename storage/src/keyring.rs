@@ -3,7 +3,8 @@
 //! It is not the identity of a person or a device; those are secrets it seals. By default the
 //! key lies in a file that only its owner can read, which protects against other users and not
 //! against a stolen disk. With a passphrase the file holds the key wrapped under Argon2id;
-//! or it is wrapped under a *wrapping key* that lies in a file elsewhere.
+//! or it is wrapped under a *wrapping key* that lies in a file elsewhere or in the keyring of the
+//! operating system.
 //!
 //! Flow: [`Keyring::create`] once, [`Keyring::open`] at every start, then [`Keyring::master`]
 //! for the store and [`Keyring::write_sealed`] for small secret files beside it;
@@ -13,12 +14,13 @@
 //! small file and no data; a key file is always whole, old or new, whatever the power does. The
 //! price: an old copy of the key file, with what opened it then, opens the data for ever.
 
+mod error;
 mod file;
 mod header;
+mod os;
 mod wrapping;
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -26,7 +28,11 @@ use zeroize::Zeroizing;
 
 use crate::cipher::{Cipher, CipherError, Context, MasterKey};
 
+use wrapping::Place;
+
+pub use error::KeyringError;
 pub use header::{KdfCost, MEMORY_KIB_FLOOR, MEMORY_KIB_MAX, PASSES_FLOOR, PASSES_MAX};
+pub use os::{ItemName, OsKeyring, OsKeyringError};
 
 /// Name of the file that holds the master key, plain or wrapped.
 pub const MASTER_FILE: &str = "master.key";
@@ -45,6 +51,9 @@ pub enum Unlock<'a> {
     },
     /// The wrapping key in this file; a new one is drawn when something is wrapped under it.
     WrappingFile(&'a Path),
+    /// The wrapping key in the item of the OS keyring that the key file names; a new one is drawn
+    /// when something is wrapped under it.
+    OsKeyring(&'a dyn OsKeyring),
 }
 
 /// How the master key lies in its file.
@@ -54,8 +63,17 @@ pub enum Kept {
     Plain,
     /// Wrapped under a passphrase.
     Passphrase,
-    /// Wrapped under a wrapping key that lies elsewhere.
+    /// Wrapped under a wrapping key that lies in a file elsewhere.
     Elsewhere,
+    /// Wrapped under a wrapping key that lies in the OS keyring.
+    OsKeyring,
+}
+
+/// What is left of what opened the master key before it was wrapped anew.
+#[derive(Debug)]
+pub struct Left {
+    /// The item that still lies in the OS keyring, and why; it opens no file that is here.
+    pub item: Option<(ItemName, OsKeyringError)>,
 }
 
 impl<'a> Unlock<'a> {
@@ -74,99 +92,9 @@ impl fmt::Debug for Unlock<'_> {
             Self::KeyFile => "KeyFile",
             Self::Passphrase { .. } => "Passphrase",
             Self::WrappingFile(_) => "WrappingFile",
+            Self::OsKeyring(_) => "OsKeyring",
         })
     }
-}
-
-/// Is the reason a keyring was not created, opened or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyringError {
-    /// There is no master key in the folder.
-    #[error("no master key at {}", path.display())]
-    Missing {
-        /// Where it was looked for.
-        path: PathBuf,
-    },
-    /// There is a file already, and it is never overwritten.
-    #[error("there is a key or another file already at {}", path.display())]
-    Exists {
-        /// Where it lies.
-        path: PathBuf,
-    },
-    /// Others than the owner may read or write a file or folder with keys.
-    #[error("{} is open to other users (mode {mode:o})", path.display())]
-    Exposed {
-        /// The file or folder.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The key is wrapped and no passphrase was given.
-    #[error("master key needs a passphrase")]
-    PassphraseNeeded,
-    /// A passphrase was given and the key is not wrapped.
-    #[error("master key has no passphrase")]
-    PassphraseUnused,
-    /// The key is wrapped under a wrapping key and none was given.
-    #[error("master key needs the wrapping key that lies in a file elsewhere")]
-    WrappingNeeded,
-    /// A wrapping key was given and the key is not wrapped under one.
-    #[error("master key is not wrapped under a key in a file elsewhere")]
-    WrappingUnused,
-    /// The wrapping key is another one.
-    #[error("the key in {} does not open the master key", path.display())]
-    WrongWrapping {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A wrapping key beside what it wraps protects nothing.
-    #[error("{} lies in the folder that it is to protect", path.display())]
-    Inside {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The passphrase is empty.
-    #[error("passphrase is empty")]
-    PassphraseEmpty,
-    /// The passphrase does not open the key, or the file was altered.
-    #[error("wrong passphrase")]
-    WrongPassphrase,
-    /// The cost is below what guards a passphrase, or beyond what a machine can bear.
-    #[error("passphrase cost out of bounds: {memory_kib} KiB, {passes} passes, {lanes} lanes")]
-    Cost {
-        /// Memory in KiB.
-        memory_kib: u32,
-        /// Passes over the memory.
-        passes: u32,
-        /// Lanes.
-        lanes: u32,
-    },
-    /// The bytes of a key file are not one.
-    #[error("key file is damaged: {}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The version of a key file is newer than this program.
-    #[error("key file has unknown version {version}: {}", path.display())]
-    UnknownVersion {
-        /// The file.
-        path: PathBuf,
-        /// The version it names.
-        version: u8,
-    },
-    /// The file system failed.
-    #[error("cannot access {}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// Sealing or opening failed.
-    #[error(transparent)]
-    Cipher(#[from] CipherError),
 }
 
 /// Holds the unlocked master key of one folder.
@@ -216,6 +144,12 @@ impl Keyring {
         header::kept(&path, &file::read_private(&path)?)
     }
 
+    /// Returns the item of the OS keyring that the key file names, if it names one.
+    pub fn item(folder: &Path) -> Result<Option<ItemName>, KeyringError> {
+        let path = folder.join(MASTER_FILE);
+        header::item(&path, &file::read_private(&path)?)
+    }
+
     /// Tells whether this opens the key file as it lies there now.
     pub fn check(&self, unlock: Unlock<'_>) -> Result<(), KeyringError> {
         let path = self.folder.join(MASTER_FILE);
@@ -227,24 +161,56 @@ impl Keyring {
         }
     }
 
-    /// Wraps the same master key anew, for someone who can open it as it is wrapped now.
-    pub fn rewrap(&self, current: Unlock<'_>, new: Unlock<'_>) -> Result<(), KeyringError> {
+    /// Wraps the same master key anew, for someone who can open it as it is wrapped now. An item of
+    /// the OS keyring that opens nothing any more is removed, if the OS keyring is there.
+    pub fn rewrap(&self, current: Unlock<'_>, new: Unlock<'_>) -> Result<Left, KeyringError> {
         let _replacing = self
             .replacing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.check(current)?;
-        self.wrap(Some(current), new)
+        let before = Self::item(&self.folder)?;
+        self.wrap(Some(current), new)?;
+        let mut left = Left { item: None };
+        if let (Unlock::OsKeyring(os), Some(item)) = (current, before)
+            && Self::item(&self.folder)? != Some(item)
+            && let Err(error) = os.remove(&item)
+        {
+            left.item = Some((item, error));
+        }
+        Ok(left)
     }
 
     fn wrap(&self, current: Option<Unlock<'_>>, new: Unlock<'_>) -> Result<(), KeyringError> {
         let path = self.folder.join(MASTER_FILE);
-        match new {
-            Unlock::KeyFile => file::replace(&path, &header::plain(&self.master)),
+        let place = match new {
+            Unlock::KeyFile => return file::replace(&path, &header::plain(&self.master)),
             Unlock::Passphrase { words, cost } => {
-                file::replace(&path, &header::under_passphrase(&self.master, words, cost)?)
+                let bytes = header::under_passphrase(&self.master, words, cost)?;
+                return file::replace(&path, &bytes);
             }
-            Unlock::WrappingFile(place) => self.wrap_elsewhere(&path, current, place),
+            Unlock::WrappingFile(place) => {
+                file::check_outside(&self.folder, place)?;
+                Place::File(place)
+            }
+            Unlock::OsKeyring(os) => Place::Item(os, ItemName::draw()?),
+        };
+        let before = match current {
+            Some(current) => header::current(&path, &file::read_private(&path)?, current)?,
+            None => None,
+        };
+        match (place, before) {
+            (Place::File(now), Some((Place::File(before), old))) if now == before => {
+                self.wrap_elsewhere(&path, place, Some(&old))
+            }
+            // The item keeps its name: at no moment are there two of one folder.
+            (Place::Item(..), Some((before @ Place::Item(..), old))) => {
+                self.wrap_elsewhere(&path, before, Some(&old))
+            }
+            (Place::File(now), _) if file::exists(now)? => Err(KeyringError::Exists {
+                path: now.to_owned(),
+            }),
+            _ => self.wrap_elsewhere(&path, place, None),
         }
     }
 
@@ -253,26 +219,15 @@ impl Keyring {
     fn wrap_elsewhere(
         &self,
         path: &Path,
-        current: Option<Unlock<'_>>,
-        place: &Path,
+        place: Place<'_>,
+        old: Option<&MasterKey>,
     ) -> Result<(), KeyringError> {
-        file::check_outside(&self.folder, place)?;
         let key = MasterKey::generate()?;
-        let old = match current {
-            Some(Unlock::WrappingFile(before)) if before == place => {
-                Some(header::opener(path, &file::read_private(path)?, place)?)
-            }
-            _ if file::exists(place)? => {
-                let path = place.to_owned();
-                return Err(KeyringError::Exists { path });
-            }
-            _ => None,
-        };
-        let keys: Vec<&MasterKey> = std::iter::once(&key).chain(&old).collect();
-        wrapping::write(place, &keys)?;
-        file::replace(path, &header::under_key(&self.master, &key)?)?;
+        let keys: Vec<&MasterKey> = std::iter::once(&key).chain(old).collect();
+        place.write(&keys)?;
+        file::replace(path, &header::under_key(&self.master, &key, place)?)?;
         if old.is_some() {
-            wrapping::write(place, &[&key])?;
+            place.write(&[&key])?;
         }
         Ok(())
     }

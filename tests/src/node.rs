@@ -157,6 +157,8 @@ impl Node {
         process::forget_foreign_nodes(&mut command);
         command
             .env("BRAIN_HOME", self.home())
+            // Never the keyring of whoever runs the tests.
+            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus")
             .env("BRAIN_API__LISTEN", "127.0.0.1:0")
             .env("BRAIN_NETWORK__LISTEN", "/ip4/127.0.0.1/udp/0/quic-v1")
             .env("LC_ALL", "C.UTF-8")

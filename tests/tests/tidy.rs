@@ -33,7 +33,7 @@ const MAY_SEE: [(&str, &[&str]); 7] = [
 ];
 
 /// Where a heavy crate lives: files whose path begins like this, as a file or a folder.
-const HOMES: [(&str, &[&str]); 21] = [
+const HOMES: [(&str, &[&str]); 24] = [
     ("automerge", &["crdt/src/memory"]),
     ("hpke", &["crdt/src/envelope/wrap"]),
     ("negentropy", &["protocol/src/reconcile"]),
@@ -66,6 +66,9 @@ const HOMES: [(&str, &[&str]); 21] = [
         &["node/src/telemetry", "cli/src/trace"],
     ),
     ("opentelemetry_proto", &["tests/src/collector"]),
+    ("secret_service", &["node/src/os_keyring/linux"]),
+    ("security_framework", &["node/src/os_keyring/macos"]),
+    ("zbus", &["node/src/os_keyring/linux"]),
     ("reqwest", &["cli/src", "tests"]),
 ];
 

@@ -103,9 +103,10 @@ pub(crate) fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::LimitExceeded => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::StoreDamaged | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::PeerUnreachable => StatusCode::BAD_GATEWAY,
-        ErrorCode::StoreReadOnly | ErrorCode::Busy | ErrorCode::NotHereYet => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        ErrorCode::StoreReadOnly
+        | ErrorCode::Busy
+        | ErrorCode::OsKeyring
+        | ErrorCode::NotHereYet => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ErrorCode::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
     }

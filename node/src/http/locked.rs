@@ -7,7 +7,7 @@ use crate::http::error::Refusal;
 use crate::http::extract::{Maybe, Nothing};
 use crate::http::{Edge, guard, status};
 use crate::service::{Failure, state_of};
-use crate::unlock::{self, Found, Secret};
+use crate::unlock::{self, Found, Missing, Secret};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{any, get, post};
@@ -75,7 +75,7 @@ async fn lock(
     State(gate): State<Gate>,
     Maybe(Nothing {}): Maybe<Nothing>,
 ) -> Result<Json<LockState>, Refusal> {
-    Ok(Json(state_of("locked", &gate.0.config, &gate.0.data)))
+    Ok(Json(state_now(&gate.0, "locked").await?))
 }
 
 /// Opens the node with the secret of the request, or with what the configuration names.
@@ -95,7 +95,7 @@ async fn unlock(
         tracing::error!(%error, "trying a passphrase did not return");
         Refusal::internal()
     })??;
-    let state = state_of("unlocked", &inner.config, &inner.data);
+    let state = state_now(&inner, "unlocked").await?;
     // A second one that opens too finds the first one's place taken, which opens the node as well.
     if inner.opened.try_send(secret).is_err() {
         tracing::debug!("the node is being unlocked already");
@@ -104,15 +104,21 @@ async fn unlock(
     Ok(Json(state))
 }
 
+/// Says who can unlock the node; the OS keyring is asked, which may take a while.
+async fn state_now(inner: &Arc<Inner>, state: &'static str) -> Result<LockState, Refusal> {
+    let inner = Arc::clone(inner);
+    let looked =
+        tokio::task::spawn_blocking(move || state_of(state, &inner.config, &inner.data)).await;
+    looked.map_err(|error| {
+        tracing::error!(%error, "looking for what opens the node did not return");
+        Refusal::internal()
+    })
+}
+
 /// Says what is missing.
-fn needs_secret(inner: &Inner) -> Refusal {
-    let refused = |detail: String| Refusal::new(ErrorCode::Locked, "the node is locked", detail);
-    match &inner.config.key_file {
-        Some(path) => refused(format!("{} is not there", path.display()))
-            .hint("bring the file there, then: brainctl node unlock"),
-        None => refused("its master key is under a passphrase, and none was given".to_owned())
-            .hint("brainctl node unlock --passphrase-file FILE"),
-    }
+fn needs_secret(missing: &Missing) -> Refusal {
+    let detail = missing.to_string();
+    Refusal::new(ErrorCode::Locked, "the node is locked", detail).hint(missing.hint())
 }
 
 /// Finds the secret and tries it on the key file.
@@ -121,7 +127,7 @@ fn try_open(inner: &Inner, request: UnlockNode) -> Result<Secret, Refusal> {
         Some(words) => Secret::passphrase(words),
         None => match unlock::find(&inner.config, &inner.data).map_err(Failure::from)? {
             Found::Secret(secret) => secret,
-            Found::Ask => return Err(needs_secret(inner)),
+            Found::Ask(missing) => return Err(needs_secret(&missing)),
         },
     };
     if inner.data.join(MASTER_FILE).exists() {

@@ -36,8 +36,11 @@ pub async fn live(
 ) -> Result<Life, StartError> {
     let mut config = config.clone();
     let mut secret = None;
-    if !begin_locked && let Found::Secret(found) = unlock::find(&config.unlock, &places.data)? {
-        secret = Some(found);
+    if !begin_locked {
+        match unlock::find(&config.unlock, &places.data)? {
+            Found::Secret(found) => secret = Some(found),
+            Found::Ask(missing) => tracing::warn!(why = %missing, "the node begins locked"),
+        }
     }
     loop {
         let key = if let Some(secret) = &secret {

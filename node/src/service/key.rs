@@ -4,11 +4,11 @@ use super::{Failure, Services};
 use crate::config::Unlock;
 use crate::identity::IdentityError;
 use crate::runtime::Ending;
-use crate::unlock::{self, Found, Secret};
+use crate::unlock::{self, Found, Missing, Secret};
 use protocol::api::key::{KeyState, LockState, NewKey};
 use protocol::api::problem::ErrorCode;
 use std::path::{Path, PathBuf};
-use storage::keyring::{Kept, Keyring, KeyringError};
+use storage::keyring::{Kept, Keyring, KeyringError, Left, OsKeyringError};
 
 const BY_ITSELF: &str = "it opens by itself";
 const ASKS: &str = "it stays locked until somebody runs: brainctl node unlock";
@@ -19,7 +19,8 @@ impl Services {
         let config = &self.0.config.unlock;
         let data = Path::new(&self.0.home);
         let next_start = match unlock::find(config, data) {
-            Ok(Found::Ask) => ASKS.to_owned(),
+            Ok(Found::Ask(Missing::OsKeyring(why))) => format!("{ASKS} ({why})"),
+            Ok(Found::Ask(_)) => ASKS.to_owned(),
             Ok(Found::Secret(secret)) => match self.0.identity.keyring().check(secret.key()) {
                 Ok(()) => BY_ITSELF.to_owned(),
                 Err(error) => refuses(&error, config),
@@ -27,7 +28,11 @@ impl Services {
             Err(error) => format!("it refuses to start: {error}"),
         };
         let kept = kept(data)?.to_owned();
-        Ok(KeyState { kept, next_start })
+        Ok(KeyState {
+            kept,
+            next_start,
+            notice: None,
+        })
     }
 
     /// Keeps the same master key in another way; nothing else is written.
@@ -42,17 +47,20 @@ impl Services {
             ("plain", None, _) => Secret::KeyFile,
             ("passphrase", Some(words), _) => Secret::passphrase(words),
             ("file", None, Some(path)) if path.is_absolute() => Secret::Elsewhere(path),
+            ("keyring", None, _) => Secret::os_keyring(Path::new(&self.0.home)),
             (kept, ..) => {
                 let title = format!("a key cannot be kept {kept:?} like this");
                 return Err(Failure::new(ErrorCode::BadRequest, title).because(
                     "it is plain, or under a passphrase that comes with the request, or under a \
-                     key in a file with an absolute path",
+                     key in a file with an absolute path or in the OS keyring",
                 ));
             }
         };
-        vault.rewrap(current, &wanted)?;
+        let left = vault.rewrap(current, &wanted)?;
         tracing::info!(kept = new.kept, "the master key is kept in another way");
-        self.key()
+        let mut state = self.key()?;
+        state.notice = left_over(&left);
+        Ok(state)
     }
 
     /// Locks the node: it ends in order and begins anew without keys.
@@ -76,10 +84,7 @@ impl Services {
 /// Says of a state who can unlock the node.
 pub(crate) fn state_of(state: &str, config: &Unlock, data: &Path) -> LockState {
     let notice = match unlock::find(config, data) {
-        Ok(Found::Ask) => match &config.key_file {
-            None => "only the passphrase unlocks it".to_owned(),
-            Some(path) => format!("only {} or the passphrase unlocks it", path.display()),
-        },
+        Ok(Found::Ask(missing)) => format!("only {} unlocks it", missing.opener()),
         Ok(Found::Secret(Secret::KeyFile)) => {
             "the key lies plain in its folder: whoever may use this API can unlock it".to_owned()
         }
@@ -87,6 +92,9 @@ pub(crate) fn state_of(state: &str, config: &Unlock, data: &Path) -> LockState {
             "whoever may use this API can unlock it while {} is there",
             path.display()
         ),
+        Ok(Found::Secret(Secret::OsKeyring(_))) => {
+            "whoever may use this API can unlock it while the OS keyring is open".to_owned()
+        }
         Ok(Found::Secret(Secret::Passphrase(_))) => format!(
             "whoever may use this API can unlock it: the passphrase is in {}",
             unlock::place(config)
@@ -102,6 +110,7 @@ fn kept(data: &Path) -> Result<&'static str, KeyringError> {
         Kept::Plain => "plain",
         Kept::Passphrase => "passphrase",
         Kept::Elsewhere => "file",
+        Kept::OsKeyring => "keyring",
     })
 }
 
@@ -118,8 +127,21 @@ fn refuses(error: &KeyringError, config: &Unlock) -> String {
         KeyringError::WrappingNeeded => {
             "it refuses to start until unlock.key_file names the file".to_owned()
         }
+        KeyringError::ItemNeeded => {
+            "it refuses to start while [unlock] names something else than the OS keyring".to_owned()
+        }
         other => format!("it refuses to start: {other}"),
     }
+}
+
+/// Says what of the old way still lies somewhere.
+fn left_over(left: &Left) -> Option<String> {
+    let (item, why) = left.item.as_ref()?;
+    tracing::warn!(%item, %why, "an item is left in the OS keyring");
+    Some(format!(
+        "the item {item} of brain-node is left in the OS keyring and opens nothing here any more; \
+         remove it there ({why})"
+    ))
 }
 
 fn needs_current() -> Failure {
@@ -127,6 +149,12 @@ fn needs_current() -> Failure {
     Failure::new(ErrorCode::WrongPassphrase, title)
         .because("the master key is under a passphrase; nothing was changed")
         .hint("brainctl node passphrase ... --current-file FILE")
+}
+
+fn no_keyring(detail: &str) -> Failure {
+    let title = "the OS keyring does not give the key";
+    let detail = format!("{detail}; nothing was lost");
+    Failure::new(ErrorCode::OsKeyring, title).because(detail)
 }
 
 impl From<KeyringError> for Failure {
@@ -150,6 +178,21 @@ impl From<KeyringError> for Failure {
             KeyringError::Inside { .. } => Self::new(ErrorCode::BadRequest, detail)
                 .because("who takes the folder would have the key; nothing was changed")
                 .hint("name a file on another medium, which is kept apart from this one"),
+            KeyringError::Os(why) => no_keyring(&detail).hint(match why {
+                OsKeyringError::Unreachable { .. } => {
+                    "start the node in the session of a desktop, or: brainctl node key file PATH"
+                }
+                OsKeyringError::Locked => "unlock the keyring, then try again",
+                OsKeyringError::Several { .. } | OsKeyringError::Refused { .. } => {
+                    "look at the items of brain-node in the program that lists the keyring's items"
+                }
+            }),
+            KeyringError::ItemMissing { .. }
+            | KeyringError::WrongItem { .. }
+            | KeyringError::ItemDamaged { .. } => no_keyring(&detail)
+                .hint("bring back the keyring that has the item; no other key opens the node"),
+            KeyringError::ItemNeeded => no_keyring(&detail)
+                .hint("brainctl node unlock                   without a passphrase"),
             KeyringError::PassphraseEmpty => Self::new(ErrorCode::BadRequest, detail)
                 .because("the first line is empty; nothing was changed"),
             other => {

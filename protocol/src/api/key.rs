@@ -10,17 +10,21 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct KeyState {
     /// `plain`: its file holds it as it is. `passphrase`: it is wrapped under a passphrase.
-    /// `file`: it is wrapped under a key in a file elsewhere.
+    /// `file`: it is wrapped under a key in a file elsewhere. `keyring`: under a key in the keyring
+    /// of the operating system.
     pub kept: String,
     /// What opens it at the next start, or that someone has to.
     pub next_start: String,
+    /// What is left of the way before, for a person to remove.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 /// `PUT /v1/node/key`: keeps the same master key in another way.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
-    /// `plain`, `passphrase` or `file`.
+    /// `plain`, `passphrase`, `file` or `keyring`.
     pub kept: String,
     /// The passphrase that opens it now, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -43,6 +43,8 @@ pub enum ErrorCode {
     Locked,
     /// The passphrase does not open the master key.
     WrongPassphrase,
+    /// The keyring of the operating system does not give or take the key.
+    OsKeyring,
     /// The egress guard holds it back.
     EgressDenied,
     /// The ticket does not read.
@@ -93,6 +95,7 @@ impl ErrorCode {
             Self::Unauthorized => "unauthorized",
             Self::Locked => "locked",
             Self::WrongPassphrase => "wrong_passphrase",
+            Self::OsKeyring => "os_keyring",
             Self::EgressDenied => "egress_denied",
             Self::BadTicket => "bad_ticket",
             Self::TicketUsed => "ticket_used",

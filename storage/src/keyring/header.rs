@@ -5,8 +5,10 @@
 //! in KiB, passes and lanes (4 bytes each, little endian), salt (16), the sealed key. All that
 //! stands before the sealed key is its associated data: an altered cost does not open.
 //!
-//! Version 2 has kind 2 alone: the key sealed under a wrapping key that lies elsewhere. Kinds 0
-//! and 1 are still written as version 1, so that an older program opens what it knows.
+//! Version 2 has kind 2 alone: the key sealed under a wrapping key that lies in a file elsewhere.
+//! Version 3 has kind 3 alone: the name (16) of an item in the OS keyring, then the key sealed
+//! under the wrapping key in that item. Older kinds are still written as their version, so that an
+//! older program opens what it knows and names what it does not.
 
 use std::path::Path;
 
@@ -15,7 +17,9 @@ use zeroize::Zeroizing;
 
 use crate::cipher::{Cipher, Context, MasterKey, fill_random};
 
-use super::{Kept, KeyringError, Unlock, wrapping};
+use super::os::NAME_BYTES;
+use super::wrapping::Place;
+use super::{ItemName, Kept, KeyringError, Unlock};
 
 /// Least Argon2id memory in KiB; below it guessing on graphics cards gets cheap.
 pub const MEMORY_KIB_FLOOR: u32 = 64 * 1024;
@@ -31,9 +35,11 @@ const LANES_MAX: u32 = 16;
 const MAGIC: &[u8; 8] = b"SBMASTER";
 const VERSION: u8 = 1;
 const VERSION_ELSEWHERE: u8 = 2;
+const VERSION_OS_KEYRING: u8 = 3;
 const PLAIN: u8 = 0;
 const WRAPPED: u8 = 1;
 const ELSEWHERE: u8 = 2;
+const OS_KEYRING: u8 = 3;
 const CHECK_BYTES: usize = 8;
 const SALT_BYTES: usize = 16;
 
@@ -103,12 +109,20 @@ pub(super) fn under_passphrase(
     Ok(bytes)
 }
 
-/// Returns a file with the key under a wrapping key.
+/// Returns a file with the key under the wrapping key that lies in this place.
 pub(super) fn under_key(
     master: &MasterKey,
     wrapping: &MasterKey,
+    place: Place<'_>,
 ) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
-    let mut bytes = begin(VERSION_ELSEWHERE, ELSEWHERE);
+    let mut bytes = match place {
+        Place::File(_) => begin(VERSION_ELSEWHERE, ELSEWHERE),
+        Place::Item(_, item) => {
+            let mut bytes = begin(VERSION_OS_KEYRING, OS_KEYRING);
+            bytes.extend_from_slice(item.as_bytes());
+            bytes
+        }
+    };
     let wrapped = Cipher::new(wrapping, Context::MasterWrap).seal(&bytes, master.as_bytes())?;
     bytes.extend_from_slice(&wrapped);
     Ok(bytes)
@@ -134,14 +148,19 @@ pub(super) fn decode(
         (Kept::Passphrase, Unlock::Passphrase { words, .. }) => {
             decode_wrapped(path, bytes, body, words)
         }
-        (Kept::Elsewhere, Unlock::WrappingFile(place)) => {
-            let cipher = Cipher::new(&opener(path, bytes, place)?, Context::MasterWrap);
-            unwrap(path, &cipher, bytes, body)?.ok_or_else(|| wrong(place))
+        (Kept::Elsewhere, Unlock::WrappingFile(file)) => {
+            Ok(opener(path, bytes, Place::File(file), body)?.1)
+        }
+        (Kept::OsKeyring, Unlock::OsKeyring(os)) => {
+            let (item, sealed) = split_item(path, body)?;
+            Ok(opener(path, bytes, Place::Item(os, item), sealed)?.1)
         }
         (Kept::Plain, Unlock::Passphrase { .. }) => Err(KeyringError::PassphraseUnused),
         (Kept::Plain, Unlock::WrappingFile(_)) => Err(KeyringError::WrappingUnused),
+        (Kept::Plain, Unlock::OsKeyring(_)) => Err(KeyringError::ItemUnused),
         (Kept::Passphrase, _) => Err(KeyringError::PassphraseNeeded),
         (Kept::Elsewhere, _) => Err(KeyringError::WrappingNeeded),
+        (Kept::OsKeyring, _) => Err(KeyringError::ItemNeeded),
     }
 }
 
@@ -174,16 +193,53 @@ fn decode_wrapped(
     unwrap(path, &cipher, bytes, wrapped)?.ok_or(KeyringError::WrongPassphrase)
 }
 
-/// Returns the key of a wrapping file that opens these bytes.
-pub(super) fn opener(path: &Path, bytes: &[u8], place: &Path) -> Result<MasterKey, KeyringError> {
-    let (_, body) = kind(path, bytes)?;
-    for wrapping in wrapping::read(place)? {
+/// Returns the item of the OS keyring that these bytes name, if they do.
+pub(super) fn item(path: &Path, bytes: &[u8]) -> Result<Option<ItemName>, KeyringError> {
+    match kind(path, bytes)? {
+        (Kept::OsKeyring, body) => Ok(Some(split_item(path, body)?.0)),
+        _ => Ok(None),
+    }
+}
+
+fn split_item<'a>(path: &Path, body: &'a [u8]) -> Result<(ItemName, &'a [u8]), KeyringError> {
+    let split = body.split_first_chunk::<NAME_BYTES>();
+    let (name, sealed) = split.ok_or_else(|| damaged(path))?;
+    Ok((ItemName::from_bytes(*name), sealed))
+}
+
+/// Returns the place, and the wrapping key in it, under which these bytes are; for a place of
+/// another sort `None`.
+pub(super) fn current<'a>(
+    path: &Path,
+    bytes: &[u8],
+    unlock: Unlock<'a>,
+) -> Result<Option<(Place<'a>, MasterKey)>, KeyringError> {
+    let (kept, body) = kind(path, bytes)?;
+    let (place, sealed) = match (kept, unlock) {
+        (Kept::Elsewhere, Unlock::WrappingFile(file)) => (Place::File(file), body),
+        (Kept::OsKeyring, Unlock::OsKeyring(os)) => {
+            let (item, sealed) = split_item(path, body)?;
+            (Place::Item(os, item), sealed)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some((place, opener(path, bytes, place, sealed)?.0)))
+}
+
+/// Returns the wrapping key of a place that opens the sealed key, and what is sealed.
+fn opener(
+    path: &Path,
+    bytes: &[u8],
+    place: Place<'_>,
+    sealed: &[u8],
+) -> Result<(MasterKey, MasterKey), KeyringError> {
+    for wrapping in place.read()? {
         let cipher = Cipher::new(&wrapping, Context::MasterWrap);
-        if unwrap(path, &cipher, bytes, body)?.is_some() {
-            return Ok(wrapping);
+        if let Some(master) = unwrap(path, &cipher, bytes, sealed)? {
+            return Ok((wrapping, master));
         }
     }
-    Err(wrong(place))
+    Err(place.wrong())
 }
 
 /// Opens the sealed key at the end of a file; `None` if it is sealed under another key.
@@ -217,7 +273,8 @@ fn kind<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Kept, &'a [u8]), KeyringErr
         Some([VERSION, PLAIN, body @ ..]) => Ok((Kept::Plain, body)),
         Some([VERSION, WRAPPED, body @ ..]) => Ok((Kept::Passphrase, body)),
         Some([VERSION_ELSEWHERE, ELSEWHERE, body @ ..]) => Ok((Kept::Elsewhere, body)),
-        Some([version, ..]) if !matches!(*version, VERSION | VERSION_ELSEWHERE) => {
+        Some([VERSION_OS_KEYRING, OS_KEYRING, body @ ..]) => Ok((Kept::OsKeyring, body)),
+        Some([version, ..]) if !(VERSION..=VERSION_OS_KEYRING).contains(version) => {
             Err(KeyringError::UnknownVersion {
                 path: path.to_owned(),
                 version: *version,
@@ -230,12 +287,6 @@ fn kind<'a>(path: &Path, bytes: &'a [u8]) -> Result<(Kept, &'a [u8]), KeyringErr
 fn damaged(path: &Path) -> KeyringError {
     KeyringError::Damaged {
         path: path.to_owned(),
-    }
-}
-
-fn wrong(place: &Path) -> KeyringError {
-    KeyringError::WrongWrapping {
-        path: place.to_owned(),
     }
 }
 

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 
+mod os;
+
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let outer = tempfile::tempdir().unwrap();
     let folder = outer.path().join("keys");
@@ -226,12 +228,12 @@ fn a_replacement_of_the_wrapping_key_can_stop_anywhere() {
     let keyring = Keyring::create(&folder, here).unwrap();
     let master = folder.join(MASTER_FILE);
     let old_master = fs::read(&master).unwrap();
-    let old = wrapping::read(&stick).unwrap().remove(0);
+    let old = Place::File(&stick).read().unwrap().remove(0);
     keyring.rewrap(here, here).unwrap();
     let new_master = fs::read(&master).unwrap();
-    let new = wrapping::read(&stick).unwrap().remove(0);
+    let new = Place::File(&stick).read().unwrap().remove(0);
     // After the first step both keys are there; the second step exchanges the master key's file.
-    wrapping::write(&stick, &[&new, &old]).unwrap();
+    Place::File(&stick).write(&[&new, &old]).unwrap();
     for file in [&old_master, &new_master] {
         fs::write(&master, file).unwrap();
         let opened = Keyring::open(&folder, here).unwrap();
@@ -241,7 +243,7 @@ fn a_replacement_of_the_wrapping_key_can_stop_anywhere() {
     fs::write(&master, &old_master).unwrap();
     keyring.rewrap(here, here).unwrap();
     Keyring::open(&folder, here).unwrap();
-    assert_eq!(wrapping::read(&stick).unwrap().len(), 1);
+    assert_eq!(Place::File(&stick).read().unwrap().len(), 1);
 }
 
 #[test]

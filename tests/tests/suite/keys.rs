@@ -28,7 +28,7 @@ fn secret(node: &Node, name: &str, words: &str) -> String {
     path.to_str().expect("the path is text").to_owned()
 }
 
-fn configure(node: &Node, unlock: &str) {
+pub(crate) fn configure(node: &Node, unlock: &str) {
     let text = format!("[unlock]\n{unlock}\n");
     fs::write(node.home().join("config.toml"), text).expect("the folder takes a file");
 }
@@ -38,7 +38,7 @@ fn master_file(node: &Node) -> PathBuf {
 }
 
 /// Starts a node that refuses to, and returns what it says.
-fn refused(node: &Node) -> String {
+pub(crate) fn refused(node: &Node) -> String {
     let mut command = node.command("brain-node");
     let said = process::run(command.arg("serve"), b"", REFUSAL_MAX);
     assert_eq!(said.code, 1, "{}{}", said.stdout, said.stderr);
@@ -55,7 +55,7 @@ fn store(node: &Node) -> Vec<u8> {
     fs::read(node.home().join("store.redb")).expect("the store")
 }
 
-fn title(node: &Node, id: &str) -> String {
+pub(crate) fn title(node: &Node, id: &str) -> String {
     node.brainctl(["show", id]).ok().stdout.clone()
 }
 

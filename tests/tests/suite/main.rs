@@ -15,6 +15,7 @@
 //! flood    half-open connections and a hostile peer keep nobody out and take little memory
 //! integrity  a frozen author and a quarantined memory are named by status; both are got over
 //! keys     passphrases, key files and credentials open a node, and survive kill -9
+//! os_keyring  a real keyring of a desktop opens a node, is waited for, and is left without a trace
 //! locked   a locked node answers nothing and has nothing in its memory
 //! embeddings  a chosen endpoint takes over, is away, is wrong, and is told nothing it may not know
 //! onnx     a chosen model from a file takes over, and the node outlives a bad one
@@ -43,6 +44,7 @@ mod languages;
 mod locked;
 mod onnx;
 mod operator;
+mod os_keyring;
 mod outage;
 mod past;
 mod plaintext;

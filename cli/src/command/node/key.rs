@@ -1,4 +1,5 @@
-//! `node key`: how the master key is kept on the disk, and the wrapping key in a file elsewhere.
+//! `node key`: how the master key is kept on the disk, and the wrapping key in a file elsewhere or
+//! in the OS keyring.
 
 use super::passphrase;
 use crate::client::Client;
@@ -30,6 +31,13 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         current_file: Option<PathBuf>,
     },
+    /// Wrap the master key under a new key in the keyring of the operating system
+    Keyring {
+        /// A file whose first line is the passphrase that opens the key now; - reads it from
+        /// standard input
+        #[arg(long, value_name = "FILE")]
+        current_file: Option<PathBuf>,
+    },
     /// Replace what wraps the master key by something new of the same sort
     Rotate {
         /// A file whose first line is the passphrase that opens the key now; - reads it from
@@ -44,7 +52,9 @@ pub(super) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> 
     let before: KeyState = client.get(&PATH, &[])?;
     match &args.verb {
         Verb::Show => {
-            let KeyState { kept, next_start } = &before;
+            let KeyState {
+                kept, next_start, ..
+            } = &before;
             let text = format!("kept        {kept}\nnext start  {next_start}\n");
             Ok(Report::new("node.key.show", &before).text(text))
         }
@@ -66,6 +76,16 @@ pub(super) fn run(client: &Client, args: &Args) -> Result<Report, CommandError> 
             );
             put(client, "node.key.file", &new, &what)
         }
+        Verb::Keyring { current_file } => {
+            let new = NewKey {
+                kept: "keyring".to_owned(),
+                current: passphrase::current(&before, current_file.as_deref())?,
+                passphrase: None,
+                file: None,
+            };
+            let what = "The master key is wrapped under a key in the OS keyring";
+            put(client, "node.key.keyring", &new, what)
+        }
         Verb::Rotate { current_file } => rotate(client, &before, current_file.as_deref()),
     }
 }
@@ -78,7 +98,7 @@ fn rotate(
     if before.kept == "plain" {
         return Err(CommandError::usage(
             "The master key lies plain in its folder: nothing wraps it that could be replaced",
-            "brainctl node passphrase set, or brainctl node key file PATH",
+            "brainctl node passphrase set, or brainctl node key file PATH, or brainctl node key keyring",
         ));
     }
     let current = passphrase::current(before, current_file)?;
@@ -95,6 +115,12 @@ fn rotate(
 
 fn put(client: &Client, name: &str, new: &NewKey, what: &str) -> Result<Report, CommandError> {
     let key: KeyState = client.put_long(&PATH, new)?;
-    let text = format!("✓ {what}\n  next start  {}\n", key.next_start);
-    Ok(Report::new(name, &key).confirmation(text))
+    Ok(Report::new(name, &key).confirmation(changed(what, &key)))
+}
+
+/// Says what was changed, what the next start needs, and what is left of the way before.
+pub(super) fn changed(what: &str, key: &KeyState) -> String {
+    let notice = key.notice.as_ref();
+    let notice = notice.map_or_else(String::new, |notice| format!("! {notice}\n"));
+    format!("✓ {what}\n  next start  {}\n{notice}", key.next_start)
 }

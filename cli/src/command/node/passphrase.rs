@@ -3,7 +3,7 @@
 //! Passphrases come from files, standard input or the terminal, never from arguments: those can
 //! be seen by every process of the machine.
 
-use super::key::PATH;
+use super::key::{self, PATH};
 use crate::client::Client;
 use crate::error::CommandError;
 use crate::report::Report;
@@ -76,8 +76,7 @@ pub(super) fn run(client: &Client, ui: &Ui, args: &Args) -> Result<Report, Comma
         (_, "passphrase") => "The master key is kept under another passphrase",
         _ => "The master key is kept under a passphrase",
     };
-    let text = format!("✓ {what}\n  next start  {}\n", key.next_start);
-    Ok(Report::new("node.passphrase", &key).confirmation(text))
+    Ok(Report::new("node.passphrase", &key).confirmation(key::changed(what, &key)))
 }
 
 /// Reads the passphrase that opens the key now, if one does.
