@@ -55,6 +55,18 @@ fn alter(node: &Node, is_it: impl Fn(u64, bool) -> bool) -> usize {
     count
 }
 
+/// Alters the last entry of the log that is about consent.
+fn lose_last_consent(node: &Node) {
+    let last = std::cell::Cell::new(0);
+    alter(node, |place, is_consent| {
+        if is_consent {
+            last.set(place);
+        }
+        false
+    });
+    assert_eq!(alter(node, |place, _| place == last.get()), 1);
+}
+
 /// Checks that the node refuses and names the command, runs it, and returns what it said.
 fn salvage(node: &mut Node) -> String {
     let said = starts(node).expect_err("a damaged store is refused");
@@ -161,7 +173,7 @@ fn what_an_owner_lost_comes_back_from_a_grantee_and_the_rest_is_named() {
 }
 
 #[test]
-fn a_lost_revocation_does_not_make_a_memory_leave() {
+fn a_lost_revocation_comes_back_and_the_grant_is_over() {
     let mut couple = agreeing();
     couple.ana.brainctl(["revoke", "bob", "--yes"]).ok();
     let ended = |node: &Node| {
@@ -172,15 +184,7 @@ fn a_lost_revocation_does_not_make_a_memory_leave() {
     couple.ana.stop();
     couple.bob.stop();
     // The revocation is the last consent between the two.
-    let last = std::cell::Cell::new(0);
-    alter(&couple.ana, |place, is_consent| {
-        if is_consent {
-            last.set(place);
-        }
-        false
-    });
-    let place = last.get();
-    alter(&couple.ana, |at, _| at == place);
+    lose_last_consent(&couple.ana);
     let said = salvage(&mut couple.ana);
     assert!(said.contains("nothing leaves this node"), "{said}");
     couple.ana.start_again();
@@ -201,6 +205,34 @@ fn a_lost_revocation_does_not_make_a_memory_leave() {
 }
 
 #[test]
+fn a_lost_revocation_that_nobody_else_has_lets_nothing_leave() {
+    let mut couple = agreeing();
+    couple.bob.stop();
+    couple.ana.brainctl(["revoke", "bob", "--yes"]).ok();
+    couple.ana.stop();
+    lose_last_consent(&couple.ana);
+    salvage(&mut couple.ana);
+    couple.ana.start_again();
+    let added = couple.ana.json(["add", "after the end", "--tag", "walks"]);
+    couple.bob.start_again();
+    // It takes in all the same: once it has what Bob writes, Bob had the time to take, too.
+    let shared = couple.bob.json(["ls", "--all"]);
+    let shared = text(&shared["items"][0], "id");
+    couple
+        .bob
+        .brainctl(["edit", &shared, "--title", "from bob"])
+        .ok();
+    eventually("ana has bob's change", || {
+        let all = titles(&couple.ana);
+        all.iter()
+            .any(|one| one.ends_with("from bob"))
+            .then_some(())
+    });
+    let id = text(&added, "id");
+    assert!(titles(&couple.bob).iter().all(|one| !one.starts_with(&id)));
+}
+
+#[test]
 fn a_halted_node_never_proves_that_it_is_equal_until_a_person_lets_it_go_on() {
     let mut couple = agreeing();
     couple.bob.stop();
@@ -210,15 +242,7 @@ fn a_halted_node_never_proves_that_it_is_equal_until_a_person_lets_it_go_on() {
         .brainctl(["share", "tag:ships", "--with", "bob", "--yes"])
         .ok();
     couple.ana.stop();
-    let last = std::cell::Cell::new(0);
-    alter(&couple.ana, |place, is_consent| {
-        if is_consent {
-            last.set(place);
-        }
-        false
-    });
-    let place = last.get();
-    alter(&couple.ana, |at, _| at == place);
+    lose_last_consent(&couple.ana);
     salvage(&mut couple.ana);
     couple.ana.start_again();
     couple.bob.start_again();
