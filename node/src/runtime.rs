@@ -92,6 +92,18 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// There is nothing to salvage.
+    #[error("there is no store in {path}")]
+    NoStore {
+        /// The data folder.
+        path: PathBuf,
+    },
+    /// There is no room for a second store.
+    #[error("the disk is full: a salvage needs as much room as the store in {path} takes")]
+    Full {
+        /// The data folder.
+        path: PathBuf,
+    },
     /// The API cannot listen.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
@@ -109,6 +121,10 @@ impl StartError {
             Self::Folder { .. } => {
                 "make it writable for you, or name another: BRAIN_HOME=/some/dir"
             }
+            Self::NoStore { .. } => {
+                "nothing was changed; name the data folder: BRAIN_HOME=/some/dir"
+            }
+            Self::Full { .. } => "nothing was changed; make room on the disk, then do it again",
             Self::Locked { .. } => "stop the other node, or give this one its own BRAIN_HOME",
             Self::Identity(error) => error.hint(),
             Self::Store(error) if is_damage(error) => {

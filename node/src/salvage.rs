@@ -46,9 +46,8 @@ fn present(data: &Path) -> Result<std::path::PathBuf, StartError> {
     if path.exists() {
         return Ok(path);
     }
-    Err(StartError::Folder {
+    Err(StartError::NoStore {
         path: data.to_owned(),
-        reason: "there is no store in it".to_owned(),
     })
 }
 
@@ -60,11 +59,8 @@ fn told(data: &Path, error: StoreError) -> StartError {
                 .map(|pid| format!(" by process {pid}"))
                 .unwrap_or_default(),
         },
-        StoreError::Kv(KvError::DiskFull) => StartError::Folder {
+        StoreError::Kv(KvError::DiskFull) => StartError::Full {
             path: data.to_owned(),
-            reason: "the disk is full: a salvage needs as much room as the store takes, and \
-                     nothing was changed"
-                .to_owned(),
         },
         other => StartError::Store(other),
     }

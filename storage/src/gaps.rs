@@ -105,9 +105,11 @@ impl Gaps {
     pub fn halt(&self) -> Halt {
         self.halt
     }
-    /// Returns the entries that are lost.
+    /// Returns the entries that are lost, by their place.
     pub fn lost(&self) -> impl Iterator<Item = &Lost> {
-        self.lost.values()
+        let mut lost: Vec<&Lost> = self.lost.values().collect();
+        lost.sort_by_key(|lost| lost.place);
+        lost.into_iter()
     }
     /// Returns the entries that are apart.
     pub fn apart(&self) -> impl Iterator<Item = (EventId, Waits)> {

@@ -140,14 +140,14 @@ fn gaps_of(gaps: &Gaps) -> Vec<Damage> {
         .map(|lost| {
             missing(
                 format!("lost with a damaged store: {}", name_of(lost)),
-                "it comes back by itself from a peer that has it: brainctl sync",
+                "it comes back by itself from a peer that has it: brainctl sync now",
             )
         })
         .collect();
     let more = gaps.lost().count().saturating_sub(LOST_MAX);
     if more > 0 {
         let what = format!("lost with a damaged store: {more} entries more");
-        damage.push(missing(what, "brainctl sync"));
+        damage.push(missing(what, "brainctl sync now"));
     }
     let (keyless, apart): (Vec<_>, Vec<_>) =
         gaps.apart().partition(|(id, waits)| waits.need == *id);
@@ -162,7 +162,7 @@ fn gaps_of(gaps: &Gaps) -> Vec<Damage> {
                 keyless.len(),
                 ids(&keyless)
             ),
-            "a peer that was given them gives the keys again: brainctl sync",
+            "a peer that was given them gives the keys again: brainctl sync now",
         ));
     }
     if !apart.is_empty() {
