@@ -75,17 +75,23 @@ impl<M: Medium> DiskStore<M> {
     }
 
     /// Runs a read on the engine, whether or not it still takes writes.
-    fn with_engine<T>(
-        &self,
-        read: impl FnOnce(&Engine) -> Result<T, KvError>,
-    ) -> Result<T, KvError> {
-        let slot = self.read();
-        let opened = slot.as_ref().ok_or(KvError::Closed)?;
-        match (&opened.engine, &opened.fault) {
-            (Some(engine), _) => read(engine),
-            (None, Some(fault)) => Err(fault.clone()),
-            (None, None) => Err(KvError::Closed),
+    ///
+    /// After a write that failed the engine reads nothing from the disk any more, so it is opened
+    /// anew for a read that its cache cannot answer.
+    fn with_engine<T>(&self, read: impl Fn(&Engine) -> Result<T, KvError>) -> Result<T, KvError> {
+        {
+            let slot = self.read();
+            let opened = slot.as_ref().ok_or(KvError::Closed)?;
+            let answer = opened.engine.as_ref().map(&read);
+            match (answer, &opened.fault) {
+                (None, None) => return Err(KvError::Closed),
+                (Some(Err(KvError::Io(_))) | None, Some(_)) => {}
+                (Some(answer), _) => return answer,
+            }
         }
+        let mut slot = self.write();
+        let opened = slot.as_mut().ok_or(KvError::Closed)?;
+        read(opened.for_reading()?)
     }
 
     /// Reopens the engine and commits; the path taken after a fault.
@@ -106,6 +112,17 @@ impl<M: Medium> DiskStore<M> {
 }
 
 impl<M: Medium> Opened<M> {
+    /// Opens the engine anew to read; it takes writes once [`Self::reopen`] finds that it can.
+    fn for_reading(&mut self) -> Result<&Engine, KvError> {
+        self.engine = None;
+        let mut engine = Engine::open(&self.medium)?;
+        // What is read has to stay, if there is room to make it durable.
+        if engine.commit(&Batch::new(), Durability::Durable).is_err() {
+            drop(engine);
+            engine = Engine::open(&self.medium)?;
+        }
+        Ok(self.engine.insert(engine))
+    }
     fn reopen(&mut self) -> Result<&Engine, KvError> {
         // Asked before the old engine is dropped: it still serves reads.
         self.medium.ready()?;

@@ -89,6 +89,32 @@ fn a_full_disk_stops_writes_not_reads_until_there_is_space() {
 }
 
 #[test]
+fn a_full_disk_stops_no_read_that_the_cache_cannot_answer() {
+    let disk = FaultyDisk::new(1);
+    let store = DiskStore::with_medium(disk.clone()).unwrap();
+    for n in 0..100 {
+        let row = row(&n.to_string(), 2_000);
+        store.commit(row, Durability::Durable).unwrap();
+    }
+    store.close().unwrap();
+    drop(store);
+    let store = DiskStore::with_medium(disk.clone()).unwrap();
+    disk.set_capacity(Some(disk.len()));
+    let error = store.commit(row("big", 4 << 20), Durability::Durable);
+    assert!(matches!(error, Err(KvError::DiskFull)), "{error:?}");
+    for n in 0..100 {
+        let read = store.get(SPACE, n.to_string().as_bytes()).unwrap();
+        assert_eq!(read.map(|row| row.len()), Some(2_000));
+    }
+    assert!(matches!(store.health(), Health::ReadOnly { .. }));
+    disk.set_capacity(None);
+    store
+        .commit(row("big", 4 << 20), Durability::Durable)
+        .unwrap();
+    assert_eq!(store.health(), Health::Writable);
+}
+
+#[test]
 fn a_full_disk_again_and_again_loses_nothing() {
     let disk = FaultyDisk::new(2);
     let store = DiskStore::with_medium(disk.clone()).unwrap();
