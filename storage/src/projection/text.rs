@@ -31,6 +31,7 @@ mod columns;
 mod condense;
 mod directory;
 mod folder;
+mod forms;
 mod gather;
 pub(crate) mod language;
 mod plan;

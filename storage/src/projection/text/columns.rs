@@ -1,4 +1,5 @@
-//! The numbers of every document, side by side: its slot and its languages.
+//! What is kept of a segment while it is searched: the numbers of every document, side by side, and
+//! the forms of words that were asked for.
 //!
 //! The engine keeps them packed, and unpacks one at a time for whoever asks; a search asks for every
 //! posting. So they are unpacked once for each segment, which never changes, and kept while the
@@ -11,15 +12,17 @@ use tantivy::columnar::{Column, ColumnValues as _};
 use tantivy::index::SegmentId;
 use tantivy::{DocId, SegmentReader};
 
+use super::forms::Forms;
 use super::gather::place;
 use super::schema::{LANGUAGES, SLOT};
 use crate::slots::Slot;
 
-/// The numbers of a segment's documents, by their place.
+/// The numbers of a segment's documents, by their place; and forms of words.
 #[derive(Debug)]
 pub(super) struct Columns {
     slots: Vec<u64>,
     languages: Vec<u16>,
+    pub(super) forms: Forms,
 }
 
 /// The columns of the segments that are searched.
@@ -35,6 +38,7 @@ impl Columns {
         Ok(Self {
             slots: unpacked(fields.u64(SLOT)?, documents),
             languages: languages.into_iter().map(narrow).collect(),
+            forms: Forms::default(),
         })
     }
 

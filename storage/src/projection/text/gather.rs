@@ -7,6 +7,7 @@
 //!
 //! Flow: [`Gather::new`] -> [`Gather::word`] or [`Gather::phrase`], once for every part of a query.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 
 use tantivy::postings::TermInfo;
@@ -16,6 +17,7 @@ use tantivy::{DocId, DocSet, InvertedIndexReader, TERMINATED, Term};
 
 use super::MatchKind;
 use super::analysis::begins_alone;
+use super::forms::Form;
 use super::language::{Languages, Stems};
 use super::schema::Fields;
 use super::view::{Segment, View};
@@ -142,30 +144,18 @@ impl<'a> Gather<'a> {
     /// Finds the word and its other forms, each in texts of the languages it is a form in.
     fn forms(&mut self, word: &str) -> tantivy::Result<()> {
         self.exactly(word)?;
-        let stems = Stems::of(word);
-        let Some(beginning) = stems.beginning() else {
-            return Ok(());
+        let mut others = Others {
+            stems: LazyCell::new(|| Stems::of(word)),
+            known: HashMap::new(),
         };
-        let mut known: HashMap<Vec<u8>, u64> = HashMap::new();
         for (segment, sheet) in self.view.segments.iter().zip(&mut self.sheets) {
             for (field, weight) in self.fields.weighted() {
                 let index = segment.reader.inverted_index(field)?;
-                let mut terms = beginning_with(&index, beginning)?;
-                while let Some((term, info)) = terms.next() {
-                    if term == word.as_bytes() || !stems.is_near(term) {
-                        continue;
-                    }
-                    let languages = known.get(term).copied().unwrap_or_else(|| {
-                        let languages = std::str::from_utf8(term)
-                            .map(|term| stems.conflate(term, Languages::ALL));
-                        let languages = languages.unwrap_or_default();
-                        known.insert(term.to_vec(), languages);
-                        languages
-                    });
-                    if languages != 0 {
-                        let counts = (weight * STEM_WEIGHT, MatchKind::Stem);
-                        sheet.count(segment, &index, info, languages, counts)?;
-                    }
+                let forms = segment.forms();
+                let forms = forms.of(field, word, || others.forms_in(&index, word))?;
+                for form in &*forms {
+                    let counts = (weight * STEM_WEIGHT, MatchKind::Stem);
+                    sheet.count(segment, &index, &form.term, form.languages, counts)?;
                 }
             }
         }
@@ -208,6 +198,41 @@ impl<'a> Gather<'a> {
             sheet.mark(segment, matches.scorer(segment.reader, 1.0)?, weight, kind);
         }
         Ok(())
+    }
+}
+
+/// What a word is compared with: its stems, and what came of words it was compared with.
+struct Others<F: FnOnce() -> Stems> {
+    stems: LazyCell<Stems, F>,
+    known: HashMap<Vec<u8>, u64>,
+}
+
+impl<F: FnOnce() -> Stems> Others<F> {
+    /// Finds the other forms of the word in a dictionary.
+    fn forms_in(&mut self, index: &InvertedIndexReader, word: &str) -> tantivy::Result<Vec<Form>> {
+        let stems = &*self.stems;
+        let Some(beginning) = stems.beginning() else {
+            return Ok(Vec::new());
+        };
+        let mut forms = Vec::new();
+        let mut terms = beginning_with(index, beginning)?;
+        while let Some((term, info)) = terms.next() {
+            if term == word.as_bytes() || !stems.is_near(term) {
+                continue;
+            }
+            let languages = self.known.get(term).copied().unwrap_or_else(|| {
+                let languages =
+                    std::str::from_utf8(term).map(|term| stems.conflate(term, Languages::ALL));
+                let languages = languages.unwrap_or_default();
+                self.known.insert(term.to_vec(), languages);
+                languages
+            });
+            if languages != 0 {
+                let term = info.clone();
+                forms.push(Form { term, languages });
+            }
+        }
+        Ok(forms)
     }
 }
 

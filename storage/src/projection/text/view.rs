@@ -14,6 +14,7 @@ use tantivy::{DocId, Searcher, SegmentReader};
 
 use super::aside::TextAside;
 use super::columns::{Columns, Unpacked};
+use super::forms::Forms;
 use crate::slots::{Slot, SlotSet};
 
 /// The searcher, narrowed to the allowed documents.
@@ -84,6 +85,11 @@ impl Segment<'_> {
             && self
                 .allowed
                 .is_none_or(|allowed| self.slot(doc).is_some_and(|slot| allowed.contains(slot)))
+    }
+
+    /// Returns the forms of words that were asked for before.
+    pub(super) fn forms(&self) -> &Forms {
+        &self.columns.forms
     }
 
     /// Returns the slot of a document.
