@@ -136,7 +136,7 @@ impl Node {
         self.store.read(|state| {
             for memory in of {
                 let facts = state.memories.get(memory).expect("a memory");
-                events.extend(facts.events.last().map(|event| event.1));
+                events.extend(facts.events().last().map(|event| event.1));
                 let has = state.members.get(memory);
                 let is_new = |id| has.is_none_or(|has| !has.contains_key(&id));
                 let grants = state.grants_over(facts, to, NOW);
@@ -200,7 +200,7 @@ fn write_everywhere(owner: &Node, writer: &Node, memories: &[MemoryId]) {
                 state
                     .memories
                     .get(memory)?
-                    .events
+                    .events()
                     .last()
                     .map(|event| event.1)
             };

@@ -158,6 +158,11 @@ impl PageFile {
         Ok(content)
     }
 
+    /// Opens every page, one after the other.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        (0..self.pages).try_for_each(|number| self.page(number).map(drop))
+    }
+
     fn page(&self, number: u64) -> io::Result<Vec<u8>> {
         let is_last = number + 1 == self.pages;
         let before = usize::try_from(number).map_err(|_narrow| damaged())? * PAGE_BYTES;

@@ -1,5 +1,12 @@
 //! The records in the store's rows, each with one canonical encoding.
 
+mod history;
+mod source;
+
+pub use history::Dated;
+pub(crate) use history::{History, Parts};
+pub use source::{Source, SourceKey};
+
 use crate::screen::Screening;
 use crdt::codec::{Canonical, DecodeError, Reader, Writer};
 use crdt::envelope::Epoch;
@@ -10,9 +17,16 @@ use crdt::identity::DeviceCertificate;
 use crdt::memory::{MemoryKind, Status};
 use crdt::sidecar::Sidecar;
 use crdt::time::{Hybrid, Timestamp};
+use std::sync::Arc;
 
 const LIST_MAX: usize = 1 << 20;
 const TEXT_MAX: usize = 1 << 16;
+/// Stands where a row says whether its memory is purged: it is not, and its root is all its history.
+const WRITTEN_ONCE: u8 = 2;
+const NO_SOURCE: u8 = 0;
+/// The source as a text, in rows of earlier builds.
+const SOURCE_TEXT: u8 = 1;
+const SOURCE: u8 = 2;
 
 /// What is known of a memory without its text. Held in memory for every memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +44,9 @@ pub struct Facts {
     /// Whether its keys and text were destroyed.
     pub purged: bool,
     /// Its shared tags.
-    pub tags: Vec<String>,
+    pub tags: Box<[Arc<str>]>,
     /// Where its content came from.
-    pub source: Option<String>,
+    pub source: Option<Source>,
     /// When it was created.
     pub created: Timestamp,
     /// The time of its last event.
@@ -43,14 +57,8 @@ pub struct Facts {
     pub bytes: u64,
     /// The holder's own labels.
     pub sidecar: Sidecar,
-    /// Its shared events, in the order they came.
-    pub events: Vec<(Hybrid, EventId)>,
-    /// The events of its private side, in the order they came.
-    pub sidecar_events: Vec<(Hybrid, EventId)>,
-    /// The events without successors.
-    pub heads: Vec<EventId>,
-    /// How far others than the owner wrote in it.
-    pub writers: Vec<Written>,
+    /// What was written in it.
+    pub(crate) history: History,
     /// What the egress guard says of it.
     pub screening: Screening,
 }
@@ -71,8 +79,7 @@ pub struct Written {
 impl Facts {
     /// Tells whether nothing counts of the memory but its root.
     pub(crate) fn is_unedited(&self) -> bool {
-        let root = EventId(self.id.0);
-        !self.purged && self.heads == [root]
+        !self.purged && self.heads() == [self.root()]
     }
     /// Returns the facts without anything of the content: what a replay without keys gives.
     #[must_use]
@@ -80,7 +87,7 @@ impl Facts {
         self.purged = true;
         self.kind = MemoryKind::Note;
         self.status = Status::Active;
-        self.tags.clear();
+        self.tags = Box::default();
         self.source = None;
         self.created = Timestamp(0);
         self.bytes = 0;
@@ -160,6 +167,16 @@ fn read_option_text(
     input.option(what, |input| input.text(TEXT_MAX, what))
 }
 
+fn read_source(input: &mut Reader<'_>) -> Result<Option<Source>, DecodeError> {
+    let what = "source";
+    match input.u8(what)? {
+        NO_SOURCE => Ok(None),
+        SOURCE_TEXT => Ok(Some(Source::of(&input.text(TEXT_MAX, what)?))),
+        SOURCE => Source::decode(input).map(Some),
+        found => Err(DecodeError::Unknown { what, found }),
+    }
+}
+
 impl Canonical for Written {
     fn encode(&self, out: &mut Writer) {
         self.device.encode(out);
@@ -177,7 +194,7 @@ impl Canonical for Written {
     }
 }
 
-fn write_events(out: &mut Writer, events: &[(Hybrid, EventId)]) {
+fn write_events(out: &mut Writer, events: &[Dated]) {
     out.length(events.len());
     for (time, event) in events {
         time.encode(out);
@@ -185,7 +202,7 @@ fn write_events(out: &mut Writer, events: &[(Hybrid, EventId)]) {
     }
 }
 
-fn read_events(input: &mut Reader<'_>) -> Result<Vec<(Hybrid, EventId)>, DecodeError> {
+fn read_events(input: &mut Reader<'_>) -> Result<Vec<Dated>, DecodeError> {
     let count = input.length(LIST_MAX, "events")?;
     (0..count)
         .map(|_| Ok((Hybrid::decode(input)?, EventId::decode(input)?)))
@@ -199,45 +216,83 @@ impl Canonical for Facts {
         self.owner.encode(out);
         self.kind.encode(out);
         self.status.encode(out);
-        out.bool(self.purged);
+        let is_written_once = !self.purged && self.history.is_root();
+        out.u8(if is_written_once {
+            WRITTEN_ONCE
+        } else {
+            u8::from(self.purged)
+        });
         out.length(self.tags.len());
         self.tags.iter().for_each(|tag| out.text(tag));
-        out.option(self.source.as_ref(), |out, source| out.text(source));
+        match &self.source {
+            None => out.u8(NO_SOURCE),
+            Some(source) => {
+                out.u8(SOURCE);
+                source.encode(out);
+            }
+        }
         self.created.encode(out);
         self.updated.encode(out);
         self.epoch.encode(out);
         out.u64(self.bytes);
         self.sidecar.encode(out);
-        write_events(out, &self.events);
-        write_events(out, &self.sidecar_events);
-        out.list(&self.heads);
-        out.list(&self.writers);
+        let parts = self.history.parts(self.root());
+        if is_written_once {
+            parts.events.iter().for_each(|(time, _)| time.encode(out));
+            self.screening.encode(out);
+            return;
+        }
+        write_events(out, &parts.events);
+        write_events(out, &parts.sidecar_events);
+        out.list(&parts.heads);
+        out.list(&parts.writers);
         self.screening.encode(out);
     }
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let id = MemoryId::decode(input)?;
+        let slot = input.u64("slot")?;
+        let owner = PersonId::decode(input)?;
+        let kind = MemoryKind::decode(input)?;
+        let status = Status::decode(input)?;
+        let (purged, is_written_once) = match input.u8("purged")? {
+            0 => (false, false),
+            1 => (true, false),
+            WRITTEN_ONCE => (false, true),
+            found => {
+                let what = "purged";
+                return Err(DecodeError::Unknown { what, found });
+            }
+        };
         Ok(Self {
-            id: MemoryId::decode(input)?,
-            slot: input.u64("slot")?,
-            owner: PersonId::decode(input)?,
-            kind: MemoryKind::decode(input)?,
-            status: Status::decode(input)?,
-            purged: input.bool("purged")?,
+            id,
+            slot,
+            owner,
+            kind,
+            status,
+            purged,
             tags: {
                 let count = input.length(LIST_MAX, "tags")?;
                 (0..count)
-                    .map(|_| input.text(TEXT_MAX, "tag"))
+                    .map(|_| input.text(TEXT_MAX, "tag").map(Arc::from))
                     .collect::<Result<_, _>>()?
             },
-            source: read_option_text(input, "source")?,
+            source: read_source(input)?,
             created: Timestamp::decode(input)?,
             updated: Hybrid::decode(input)?,
             epoch: Epoch::decode(input)?,
             bytes: input.u64("bytes")?,
             sidecar: Sidecar::decode(input)?,
-            events: read_events(input)?,
-            sidecar_events: read_events(input)?,
-            heads: input.list(LIST_MAX, "heads")?,
-            writers: input.list(LIST_MAX, "writers")?,
+            history: if is_written_once {
+                History::begun(Hybrid::decode(input)?)
+            } else {
+                let parts = Parts {
+                    events: read_events(input)?,
+                    sidecar_events: read_events(input)?,
+                    heads: input.list(LIST_MAX, "heads")?,
+                    writers: input.list(LIST_MAX, "writers")?,
+                };
+                History::of(EventId(id.0), parts)
+            },
             screening: Screening::decode(input)?,
         })
     }
@@ -347,5 +402,72 @@ impl Canonical for DocumentRow {
                     .collect::<Result<_, _>>()?
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts {
+            id: MemoryId([1; 32]),
+            slot: 7,
+            owner: PersonId([2; 32]),
+            kind: MemoryKind::Note,
+            status: Status::Active,
+            purged: false,
+            tags: ["a".into(), "b".into()].into(),
+            source: Some(Source::of("file:notes/a.md#b3:x")),
+            created: Timestamp(5),
+            updated: Hybrid(6),
+            epoch: Epoch(1),
+            bytes: 9,
+            sidecar: Sidecar::default(),
+            history: History::begun(Hybrid(6)),
+            screening: Screening::default(),
+        }
+    }
+
+    /// Writes a row as builds before 2026-11-28 did.
+    fn row_of_before(facts: &Facts, source: &str) -> Vec<u8> {
+        let mut out = Writer::default();
+        facts.id.encode(&mut out);
+        out.u64(facts.slot);
+        facts.owner.encode(&mut out);
+        facts.kind.encode(&mut out);
+        facts.status.encode(&mut out);
+        out.bool(facts.purged);
+        out.length(facts.tags.len());
+        facts.tags.iter().for_each(|tag| out.text(tag));
+        out.option(Some(&source), |out, source| out.text(source));
+        facts.created.encode(&mut out);
+        facts.updated.encode(&mut out);
+        facts.epoch.encode(&mut out);
+        out.u64(facts.bytes);
+        facts.sidecar.encode(&mut out);
+        let parts = facts.history.parts(facts.root());
+        write_events(&mut out, &parts.events);
+        write_events(&mut out, &parts.sidecar_events);
+        out.list(&parts.heads);
+        out.list(&parts.writers);
+        facts.screening.encode(&mut out);
+        out.into_bytes()
+    }
+
+    #[test]
+    fn rows_read_as_they_were_written_now_and_before() {
+        let once = facts();
+        let mut changed = facts();
+        changed.rewrite(|parts| parts.events.push((Hybrid(8), EventId([3; 32]))));
+        let purged = changed.clone().emptied();
+        for facts in [once, changed] {
+            let before = row_of_before(&facts, "file:notes/a.md#b3:x");
+            assert_eq!(Facts::from_bytes(&before).unwrap(), facts);
+            let now = facts.to_bytes();
+            assert_eq!(Facts::from_bytes(&now).unwrap(), facts);
+        }
+        let row = purged.to_bytes();
+        assert_eq!(Facts::from_bytes(&row).unwrap(), purged);
     }
 }

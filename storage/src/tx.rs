@@ -58,11 +58,11 @@ use crate::kv::{Batch, Durability, Keyspace, Kv, KvError};
 use crate::late::Late;
 use crate::layout::{self, meta};
 use crate::quarantine::Quarantined;
-use crate::records::{Facts, Invite, Peer, PeerState};
+use crate::records::{Facts, Invite, Peer, PeerState, SourceKey};
 use crate::screen::Screen;
 use crate::store::own::Own;
 use crate::store::state::texts::Texts;
-use crate::store::state::{Consent, State, source_key};
+use crate::store::state::{Consent, State};
 use crate::store::{Owner, StoreError};
 use crate::waiting::Waiting;
 use crdt::envelope::Epoch;
@@ -138,7 +138,7 @@ struct Saved {
     gaps: Option<Gaps>,
     incarnation: Option<Incarnation>,
     facts: BTreeMap<MemoryId, Option<Arc<Facts>>>,
-    sources: BTreeMap<String, Option<MemoryId>>,
+    sources: BTreeMap<SourceKey, Option<MemoryId>>,
     members: BTreeMap<MemoryId, Option<BTreeMap<GrantId, Vec<Epoch>>>>,
     attached: BTreeMap<MemoryId, Option<Vec<Attachment>>>,
 }
@@ -303,9 +303,9 @@ impl<'a> Tx<'a> {
         let before = self.state.memories.get(&next.id);
         let facts = [before.map(Arc::as_ref), Some(next)];
         let sources = facts.into_iter().flatten();
-        for source in sources.filter_map(|facts| facts.source.as_deref()) {
-            let key = source_key(source).to_owned();
-            let known = self.state.sources.get(&key);
+        for source in sources.filter_map(|facts| facts.source.as_ref()) {
+            let key = source.key();
+            let known = self.state.sources.at(key);
             self.saved.sources.entry(key).or_insert(known);
         }
         let before = || before.cloned();
@@ -440,8 +440,8 @@ impl Saved {
         }
         for (source, memory) in saved.sources {
             match memory {
-                Some(memory) => state.sources.insert(&source, memory),
-                None => state.sources.remove(&source),
+                Some(memory) => state.sources.insert(source, memory),
+                None => state.sources.remove(source),
             }
         }
     }

@@ -59,8 +59,8 @@ pub(super) fn count<'a>(
         let own = facts
             .sidecar
             .tags()
-            .filter(|tag| !facts.tags.iter().any(|shared| shared == tag));
-        for tag in facts.tags.iter().map(String::as_str).chain(own) {
+            .filter(|tag| !facts.tags.iter().any(|shared| **shared == **tag));
+        for tag in facts.tags.iter().map(AsRef::as_ref).chain(own) {
             tags.add(tag);
         }
         from.add(&state.petname(facts.owner));

@@ -200,7 +200,7 @@ impl Services {
                 bytes: entries.iter().map(|entry| entry.bytes).sum(),
                 heads: super::view::ids(&heads.iter().copied().collect::<Vec<_>>()),
                 current: facts.is_some_and(|facts| {
-                    facts.heads.iter().copied().collect::<BTreeSet<_>>() == heads
+                    facts.heads().into_iter().collect::<BTreeSet<_>>() == heads
                 }),
                 grants: grants.collect(),
                 granted: facts.is_some_and(|facts| {

@@ -28,7 +28,7 @@ pub(super) fn summary(state: &State, facts: &Facts, title: String) -> Summary {
         id: facts.id.to_string(),
         title,
         kind: facts.kind.to_string(),
-        tags: facts.tags.clone(),
+        tags: facts.tags.iter().map(ToString::to_string).collect(),
         from: state.petname(facts.owner),
         updated: facts.updated.wall().to_rfc3339(),
         status: facts.status.to_string(),
@@ -62,7 +62,7 @@ pub(super) fn memory(state: &State, facts: &Facts, content: Content, desk: &Desk
         owner: to_did(&facts.owner),
         created: facts.created.to_rfc3339(),
         updated: facts.updated.wall().to_rfc3339(),
-        heads: ids(&facts.heads),
+        heads: ids(&facts.heads()),
         grant: grants
             .and_then(|grants| grants.keys().next_back())
             .map(ToString::to_string),

@@ -17,7 +17,7 @@ use crdt::time::Timestamp;
 use protocol::view::{Change, Item, Summary, View, given_id, membership_id};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use storage::records::Facts;
+use storage::records::{Dated, Facts};
 use storage::store::Store;
 use storage::store::own::Given;
 use storage::store::state::{Mark, Since, State};
@@ -225,7 +225,7 @@ fn part_of(state: &State, person: PersonId, memory: MemoryId, now: Timestamp) ->
 }
 
 fn born(facts: &Facts) -> u64 {
-    facts.events.first().map_or(0, |(time, _)| time.0)
+    facts.events().next().map_or(0, |(time, _)| time.0)
 }
 
 fn shared_part(facts: &Facts, grants: &[GrantId]) -> Part {
@@ -244,24 +244,21 @@ fn own_part(facts: &Facts, given: &Given) -> Part {
             (id, (*grant, facts.id))
         })
     });
-    finish(facts, members.collect(), &facts.sidecar_events)
+    finish(facts, members.collect(), facts.sidecar_events())
 }
 
-fn finish(
-    facts: &Facts,
-    members: Vec<([u8; 32], (GrantId, MemoryId))>,
-    private: &[(crdt::time::Hybrid, crdt::id::EventId)],
-) -> Part {
+fn finish(facts: &Facts, members: Vec<([u8; 32], (GrantId, MemoryId))>, private: &[Dated]) -> Part {
     let time = born(facts);
     let keys = members.iter().map(|(id, _)| Item { time, id: *id });
-    let events = facts.events.iter().chain(private);
-    let events = events.map(|(time, event)| Item {
+    let events: Vec<Dated> = facts.events().chain(private.iter().copied()).collect();
+    let count = events.len() as u64;
+    let events = events.into_iter().map(|(time, event)| Item {
         time: time.0,
         id: event.0,
     });
     Part {
         items: keys.chain(events).collect(),
-        events: (facts.events.len() + private.len()) as u64,
+        events: count,
         members,
     }
 }

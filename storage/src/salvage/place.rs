@@ -174,9 +174,9 @@ fn spoken(rows: &Rows) -> BTreeMap<EventId, Option<MemoryId>> {
         }
     }
     for facts in facts(rows) {
-        let events = facts.events.iter().chain(&facts.sidecar_events);
-        let events = events.map(|(_, event)| *event);
-        for event in events.chain([EventId(facts.id.0)]) {
+        let private = facts.sidecar_events().iter().copied();
+        let events = facts.events().chain(private).map(|(_, event)| event);
+        for event in events.chain([facts.root()]) {
             spoken.insert(event, Some(facts.id));
         }
     }

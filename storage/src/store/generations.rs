@@ -265,12 +265,14 @@ impl Store {
         let from = self.vector_cursor(generation)?;
         let head = self.read(|state| state.head);
         let until = head.min(from.saturating_add(entries_max));
-        let mut memories = BTreeSet::new();
-        for number in from + 1..=until {
-            memories.extend(self.event_at(number)?.and_then(|event| event.memory()));
-        }
+        let mut known = BTreeSet::new();
         let mut found = Vec::new();
-        for memory in memories {
+        // In the order of the log: rows that are added at the end of a keyspace fill its pages.
+        for number in from + 1..=until {
+            let memory = self.event_at(number)?.and_then(|event| event.memory());
+            let Some(memory) = memory.filter(|memory| known.insert(*memory)) else {
+                continue;
+            };
             // Text and verdict as of one moment: a text is not sent under the verdict of another.
             found.push(self.read(|state| self.to_embed(state, memory))?);
         }

@@ -194,6 +194,7 @@ impl State {
             authority: Authority::default(),
             memories: BTreeMap::new(),
             slots: BTreeMap::new(),
+            names: super::state::names::Names::default(),
             sources: super::state::Sources::default(),
             attached: BTreeMap::new(),
             members: BTreeMap::new(),
@@ -262,7 +263,8 @@ pub(super) fn load(
     let mut state = State::empty(store.owner.certificate.person, incarnation, guard);
     load_primary(store, &mut state)?;
     let mut all = Vec::new();
-    each::<Facts>(kv, layout::FACTS, &mut |facts| {
+    each::<Facts>(kv, layout::FACTS, &mut |mut facts| {
+        state.share_names(&mut facts);
         state.clock = state.clock.max(facts.updated);
         all.push(Arc::new(facts));
     })?;

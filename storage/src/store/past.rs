@@ -25,10 +25,10 @@ use super::state::{Mark, Since, State};
 use super::{Store, StoreError};
 use crate::projection::text::{HITS_MAX, TextAside, TextDoc};
 use crate::projection::vectors::VectorIndex;
-use crate::records::Facts;
+use crate::records::{Dated, Facts};
 use crate::search::{self, Aside, Hit, SearchError, SearchRequest};
 use crate::slots::{Slot, SlotSet};
-use crdt::id::{EventId, MemoryId};
+use crdt::id::MemoryId;
 use crdt::memory::Content;
 use crdt::selector::Selector;
 use crdt::time::{Hybrid, Timestamp};
@@ -290,8 +290,8 @@ impl std::fmt::Debug for Wanted<'_> {
 
 /// Returns since when a memory is here, as its writer and its grants say.
 fn began(state: &State, facts: &Facts) -> Timestamp {
-    let root = EventId(facts.id.0);
-    let written = facts.events.iter().find(|(_, event)| *event == root);
+    let root = facts.root();
+    let written = facts.events().find(|(_, event)| *event == root);
     let written = written.map_or(facts.created, |(time, _)| time.wall());
     let grants = state.members.get(&facts.id);
     let grants = grants.filter(|_| facts.owner != state.me);
@@ -305,12 +305,15 @@ fn began(state: &State, facts: &Facts) -> Timestamp {
 
 /// Returns when a purged memory went: nothing is written in it afterwards.
 fn ended(facts: &Facts) -> Timestamp {
-    let events = facts.events.iter().chain(&facts.sidecar_events);
-    let last = events.map(|(time, _)| time.wall()).max();
+    let last = dated(facts).map(|(time, _)| time.wall()).max();
     last.unwrap_or_default()
 }
 
 fn is_changed(facts: &Facts, moment: Timestamp) -> bool {
-    let mut events = facts.events.iter().chain(&facts.sidecar_events);
-    events.any(|(time, _)| time.wall() > moment)
+    dated(facts).any(|(time, _)| time.wall() > moment)
+}
+
+fn dated(facts: &Facts) -> impl Iterator<Item = Dated> + '_ {
+    let private = facts.sidecar_events().iter().copied();
+    facts.events().chain(private)
 }

@@ -121,12 +121,12 @@ impl Store {
     /// the event that adopted it.
     pub fn adopted(&self, memory: MemoryId) -> Result<Vec<Adopted>, StoreError> {
         let facts = self.read(|state| state.memories.get(&memory).cloned());
-        let Some(facts) = facts.filter(|facts| !facts.writers.is_empty()) else {
+        let Some(facts) = facts.filter(|facts| !facts.writers().is_empty()) else {
             return Ok(Vec::new());
         };
-        let mut events = Vec::with_capacity(facts.events.len());
-        for (_, id) in &facts.events {
-            events.extend(self.event(*id)?);
+        let mut events = Vec::new();
+        for (_, id) in facts.events() {
+            events.extend(self.event(id)?);
         }
         let standing = self
             .read(|state| standing(&events, memory, &state.authority, &state.delivered(memory)));

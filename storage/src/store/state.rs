@@ -5,6 +5,7 @@
 pub(crate) mod changes;
 mod ended;
 mod integrity;
+pub(crate) mod names;
 pub(crate) mod sources;
 pub(crate) mod texts;
 
@@ -63,6 +64,8 @@ pub struct State {
     pub memories: BTreeMap<MemoryId, Arc<Facts>>,
     /// Memories by slot.
     pub slots: BTreeMap<u64, MemoryId>,
+    /// The tags and origins of memories.
+    pub(crate) names: names::Names,
     /// Memories by the source they came from.
     pub sources: Sources,
     /// What is attached to memories.
@@ -515,13 +518,18 @@ impl State {
             .insert(member.grant, member.epochs.clone());
     }
 
+    /// Has facts hold the tags and origins that others hold as well.
+    pub(crate) fn share_names(&mut self, facts: &mut Facts) {
+        let origin = facts.source.as_mut().map(|source| &mut source.origin);
+        let names = facts.tags.iter_mut().chain(origin);
+        names.for_each(|name| self.names.share(name));
+    }
     /// Takes in the facts of all memories, which leaves less room unused than one by one.
     pub(crate) fn put_all_facts(&mut self, all: Vec<Arc<Facts>>) {
         let slots = all.iter().map(|facts| (facts.slot, facts.id));
         self.slots = slots.collect();
         let mine = all.iter().filter(|facts| facts.owner == self.me);
-        let sources =
-            mine.filter_map(|facts| Some((source_key(facts.source.as_deref()?), facts.id)));
+        let sources = mine.filter_map(|facts| Some((facts.source.as_ref()?.key(), facts.id)));
         self.sources = sources.collect();
         let memories = all.into_iter().map(|facts| (facts.id, facts));
         self.memories = memories.collect();
@@ -529,22 +537,16 @@ impl State {
     pub(crate) fn put_facts(&mut self, facts: Arc<Facts>) {
         self.slots.insert(facts.slot, facts.id);
         let before = self.memories.get(&facts.id);
-        if let Some(source) = before.and_then(|before| before.source.as_deref()) {
-            let key = source_key(source);
-            if self.sources.get(key) == Some(facts.id) {
-                self.sources.remove(key);
-            }
+        if let Some(source) = before.and_then(|before| before.source.as_ref())
+            && self.sources.at(source.key()) == Some(facts.id)
+        {
+            self.sources.remove(source.key());
         }
-        if let Some(source) = facts.source.as_deref().filter(|_| facts.owner == self.me) {
-            self.sources.insert(source_key(source), facts.id);
+        if let Some(source) = facts.source.as_ref().filter(|_| facts.owner == self.me) {
+            self.sources.insert(source.key(), facts.id);
         }
         self.memories.insert(facts.id, facts);
     }
-}
-
-/// Splits a source into its stable key and the digest of what was imported from there.
-pub fn source_key(source: &str) -> &str {
-    source.split_once("#b3:").map_or(source, |(key, _)| key)
 }
 
 /// A memory's answers to a selector.
@@ -602,8 +604,8 @@ impl selector::Facts for Labels<'_> {
             || self
                 .facts
                 .source
-                .as_deref()
-                .is_some_and(|source| source.split(':').next() == Some(origin))
+                .as_ref()
+                .is_some_and(|source| &*source.origin == origin)
     }
     fn status(&self) -> &str {
         self.facts.status.as_str()

@@ -260,8 +260,8 @@ impl Tx<'_> {
 
     /// Tells whether its owner purged a memory; a copy that was only given back here may come again.
     pub(super) fn is_purged_by_owner(&self, facts: &Facts) -> Result<bool, StoreError> {
-        for head in &facts.heads {
-            let event = self.logged(*head)?;
+        for head in facts.heads() {
+            let event = self.logged(head)?;
             if event.is_some_and(|event| event.header().kind == Kind::Purge) {
                 return Ok(true);
             }
@@ -278,9 +278,9 @@ impl Tx<'_> {
         let Some(facts) = facts.filter(is_copy) else {
             return Ok(());
         };
-        let mut events = Vec::with_capacity(facts.events.len());
-        for (_, id) in &facts.events {
-            let Some(event) = self.logged(*id)? else {
+        let mut events = Vec::new();
+        for (_, id) in facts.events() {
+            let Some(event) = self.logged(id)? else {
                 return Ok(());
             };
             if event.header().kind == Kind::Purge {
@@ -311,7 +311,7 @@ impl Tx<'_> {
 fn with_labels(mut projected: Projected, before: &Facts) -> Projected {
     if let Projected::Memory { facts, .. } = &mut projected {
         facts.sidecar = before.sidecar.clone();
-        facts.sidecar_events.clone_from(&before.sidecar_events);
+        facts.rewrite(|parts| parts.sidecar_events = before.sidecar_events().to_vec());
     }
     projected
 }

@@ -133,7 +133,7 @@ impl Tx<'_> {
             let forked = self.state.forks.get(&memory);
             // The proof of a fork is shown too, where nothing of its author counts.
             let frozen = forked.iter().flat_map(|forked| &forked.frozen);
-            let written = facts.writers.iter().map(|written| written.device);
+            let written = facts.writers().iter().map(|written| written.device);
             for device in written.chain(frozen.map(|frozen| frozen.device)) {
                 let memories = disclosure.written.entry(device).or_default();
                 memories.insert(memory);

@@ -100,7 +100,7 @@ impl Tx<'_> {
         let is_behind = |base: &Vec<EventId>| {
             let mut base = base.clone();
             base.sort_unstable();
-            base != facts.heads
+            base != facts.heads()
         };
         let merged = edit.base.as_ref().is_some_and(is_behind);
         let mut changed = false;
@@ -108,7 +108,7 @@ impl Tx<'_> {
             changed = self.edit_content(&facts, edit)?;
         }
         changed |= self.label(memory, &edit.sidecar)?;
-        let heads = self.live_facts(memory)?.heads;
+        let heads = self.live_facts(memory)?.heads();
         Ok(EditOutcome {
             heads,
             merged,
@@ -227,12 +227,11 @@ impl Tx<'_> {
             kind: Kind::Purge,
             owner: facts.owner,
             feed: Feed::Memory(memory),
-            parents: facts
-                .heads
-                .iter()
-                .copied()
-                .take(crdt::event::PARENTS_MAX)
-                .collect(),
+            parents: {
+                let mut heads = facts.heads();
+                heads.truncate(crdt::event::PARENTS_MAX);
+                heads
+            },
             epoch: facts.epoch,
         };
         let event = self.write_plain(draft, Vec::new())?;

@@ -11,11 +11,11 @@
 
 use super::Tx;
 use super::append::AppendError;
-use super::project::{Known, Prepared, Projected, add_event, describe, next_heads};
+use super::project::{Known, Prepared, Projected, add_event, describe, succeed};
 use super::take::Taken;
 use crate::fork::Forked;
 use crate::layout;
-use crate::records::Facts;
+use crate::records::{Facts, Parts};
 use crate::store::StoreError;
 use crdt::codec::Canonical as _;
 use crdt::event::admit::{Holdings, Refusal, Verified, admit, admit_forked, admit_proof};
@@ -103,7 +103,7 @@ impl Tx<'_> {
             .copied()
             .collect();
         let known = before.map_or_else(
-            || facts.events.iter().map(|(_, id)| *id).collect(),
+            || facts.events().map(|(_, id)| id).collect(),
             |known| known.events,
         );
         let header = event.header();
@@ -236,7 +236,13 @@ impl Tx<'_> {
         newest: Option<EventId>,
     ) -> Result<Projected, AppendError> {
         let mut facts = before.clone();
-        (facts.events, facts.heads, facts.writers) = (Vec::new(), Vec::new(), Vec::new());
+        facts.rewrite(|parts| {
+            let sidecar_events = std::mem::take(&mut parts.sidecar_events);
+            *parts = Parts {
+                sidecar_events,
+                ..Parts::default()
+            };
+        });
         let mut known: Option<Known> = None;
         let mut content = None;
         let mut failed = BTreeSet::new();
@@ -262,19 +268,19 @@ impl Tx<'_> {
                 }
             }
             facts.epoch = facts.epoch.max(event.header().epoch);
-            facts.heads = next_heads(&facts.heads, &verified);
+            succeed(&mut facts, &verified);
             add_event(&mut facts, &verified);
         }
         let shown = events
             .iter()
             .filter(|event| found.shown.contains(&event.id()));
-        facts.events = shown
-            .map(|event| (event.header().time, event.id()))
-            .collect();
+        let shown = shown.map(|event| (event.header().time, event.id()));
+        facts.rewrite(|parts| parts.events = shown.collect());
         if let Some(known) = &known {
             let now = known.document.content();
             describe(&mut facts, &now);
-            facts.heads = known.events_of(&known.document.heads());
+            let heads = known.events_of(&known.document.heads());
+            facts.rewrite(|parts| parts.heads = heads);
             content = Some(now);
         }
         Ok(Projected::Memory {
@@ -411,7 +417,7 @@ impl Tx<'_> {
             return Ok(());
         };
         let known = self.state.forks.get(&memory).map_or_else(
-            || facts.events.iter().map(|(_, id)| *id).collect(),
+            || facts.events().map(|(_, id)| id).collect(),
             |known| known.events.clone(),
         );
         self.put_event(half, place.is_none());

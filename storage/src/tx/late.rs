@@ -16,7 +16,10 @@ impl Tx<'_> {
         let device = self.owner.device.id();
         let wrote = |facts: &&Arc<Facts>| {
             facts.owner == grant.owner
-                && facts.writers.iter().any(|written| written.device == device)
+                && facts
+                    .writers()
+                    .iter()
+                    .any(|written| written.device == device)
                 && self.state.delivered(facts.id).contains(&grant.id)
         };
         let memories: Vec<Arc<Facts>> = self
@@ -27,16 +30,16 @@ impl Tx<'_> {
             .cloned()
             .collect();
         for facts in memories {
-            for (_, id) in &facts.events {
-                let Some(event) = self.logged(*id)? else {
+            for (_, id) in facts.events() {
+                let Some(event) = self.logged(id)? else {
                     continue;
                 };
                 let header = event.header();
-                if header.person != self.state.me || self.state.late.mine.contains_key(id) {
+                if header.person != self.state.me || self.state.late.mine.contains_key(&id) {
                     continue;
                 }
                 let mine = Mine {
-                    event: *id,
+                    event: id,
                     memory: facts.id,
                     owner: facts.owner,
                     grant: grant.id,
@@ -48,11 +51,11 @@ impl Tx<'_> {
                     settled: false,
                 };
                 self.save_late();
-                self.state.late.mine.insert(*id, mine.clone());
-                if self.state.is_late(*id) {
+                self.state.late.mine.insert(id, mine.clone());
+                if self.state.is_late(id) {
                     self.put_mine(mine);
                 } else {
-                    self.state.late.mine.remove(id);
+                    self.state.late.mine.remove(&id);
                 }
             }
         }

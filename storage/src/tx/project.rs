@@ -9,7 +9,7 @@ use super::Tx;
 use super::append::AppendError;
 use crate::content;
 use crate::layout::{self, ordered};
-use crate::records::{DocumentRow, Facts, Written};
+use crate::records::{DocumentRow, Facts, History, Parts, Source, Written};
 use crate::screen::Screening;
 use crate::store::StoreError;
 use crdt::codec::Canonical as _;
@@ -149,17 +149,14 @@ impl Tx<'_> {
             kind: crdt::memory::MemoryKind::Note,
             status: Status::Active,
             purged: content.is_none(),
-            tags: Vec::new(),
+            tags: Box::default(),
             source: None,
             created: Timestamp(0),
             updated: header.time,
             epoch: header.epoch,
             bytes: 0,
             sidecar: Sidecar::default(),
-            events: vec![(header.time, event.id())],
-            sidecar_events: Vec::new(),
-            heads: vec![event.id()],
-            writers: Vec::new(),
+            history: History::begun(header.time),
             screening: Screening::default(),
         };
         if let Some(content) = &content {
@@ -193,7 +190,7 @@ impl Tx<'_> {
         add_event(&mut facts, event);
         facts.epoch = facts.epoch.max(header.epoch);
         if facts.purged || self.is_passed_over(memory) {
-            facts.heads = next_heads(&facts.heads, event);
+            succeed(&mut facts, event);
             return Ok(Projected::Memory {
                 facts: Box::new(facts),
                 content: None,
@@ -207,7 +204,7 @@ impl Tx<'_> {
         let (mut known, hash) = match admitted {
             // Its key was destroyed before it came, and the purge comes right after it.
             Err(AppendError::NoKey) if self.is_doomed(memory) => {
-                facts.heads = next_heads(&facts.heads, event);
+                succeed(&mut facts, event);
                 return Ok(Projected::Memory {
                     facts: Box::new(facts),
                     content: None,
@@ -219,7 +216,8 @@ impl Tx<'_> {
         known.changes.push((event.id(), hash.0));
         let content = known.document.content();
         describe(&mut facts, &content);
-        facts.heads = known.events_of(&known.document.heads());
+        let heads = known.events_of(&known.document.heads());
+        facts.rewrite(|parts| parts.heads = heads);
         Ok(Projected::Memory {
             facts: Box::new(facts),
             content: Some(content),
@@ -314,7 +312,8 @@ impl Tx<'_> {
             .map_err(|error| unreadable(error.to_string()))?;
         let patch = SidecarPatch::from_bytes(&body).map_err(|e| unreadable(e.to_string()))?;
         facts.sidecar.apply(event.header().time, event.id(), &patch);
-        facts.sidecar_events.push((event.header().time, event.id()));
+        let dated = (event.header().time, event.id());
+        facts.rewrite(|parts| parts.sidecar_events.push(dated));
         Ok(Projected::Memory {
             facts: Box::new(facts),
             content: None,
@@ -327,7 +326,7 @@ impl Tx<'_> {
             return Projected::Nothing;
         };
         add_event(&mut facts, event);
-        facts.heads = next_heads(&facts.heads, event);
+        succeed(&mut facts, event);
         Projected::Purged(Box::new(facts.emptied()))
     }
 
@@ -386,7 +385,8 @@ impl Tx<'_> {
     }
 
     /// Writes facts of a memory whose text did not change.
-    pub(super) fn restate_facts(&mut self, facts: Facts) {
+    pub(super) fn restate_facts(&mut self, mut facts: Facts) {
+        self.state.share_names(&mut facts);
         let memory = facts.id;
         self.save_facts(&facts);
         self.put(layout::FACTS, self.memory_key(memory), facts.to_bytes());
@@ -398,18 +398,25 @@ impl Tx<'_> {
 pub(crate) fn describe(facts: &mut Facts, content: &Content) {
     facts.kind = content.kind;
     facts.status = content.status;
-    facts.tags = content.tags.iter().cloned().collect();
-    facts.source.clone_from(&content.source);
+    facts.tags = content.tags.iter().map(|tag| Arc::from(&**tag)).collect();
+    facts.source = content.source.as_deref().map(Source::of);
     facts.bytes = (content.title.len() + content.body.len()) as u64;
 }
 
 pub(super) fn add_event(facts: &mut Facts, event: &Verified<Event>) {
     let header = event.header();
-    facts.events.push((header.time, event.id()));
     facts.updated = facts.updated.max(header.time);
-    if header.person == facts.owner {
-        return;
-    }
+    let is_owner = header.person == facts.owner;
+    facts.rewrite(|parts| {
+        parts.events.push((header.time, event.id()));
+        if !is_owner {
+            note_written(&mut parts.writers, event);
+        }
+    });
+}
+
+fn note_written(writers: &mut Vec<Written>, event: &Verified<Event>) {
+    let header = event.header();
     let written = Written {
         device: header.author,
         incarnation: header.incarnation,
@@ -419,20 +426,18 @@ pub(super) fn add_event(facts: &mut Facts, event: &Verified<Event>) {
     let is_same = |known: &&mut Written| {
         (known.device, known.incarnation) == (written.device, written.incarnation)
     };
-    match facts.writers.iter_mut().find(is_same) {
+    match writers.iter_mut().find(is_same) {
         Some(known) => *known = written,
-        None => facts.writers.push(written),
+        None => writers.push(written),
     }
 }
 
-pub(super) fn next_heads(heads: &[EventId], event: &Verified<Event>) -> Vec<EventId> {
+/// Makes an event one without successors, instead of those it builds on.
+pub(super) fn succeed(facts: &mut Facts, event: &Verified<Event>) {
     let parents = &event.header().parents;
-    let mut next: Vec<EventId> = heads
-        .iter()
-        .copied()
-        .filter(|head| !parents.contains(head))
-        .collect();
-    next.push(event.id());
-    next.sort_unstable();
-    next
+    facts.rewrite(|Parts { heads, .. }| {
+        heads.retain(|head| !parents.contains(head));
+        heads.push(event.id());
+        heads.sort_unstable();
+    });
 }

@@ -293,7 +293,7 @@ impl Tx<'_> {
         let mine = self.state.memories.values();
         let mine = mine.filter(|facts| facts.owner == self.state.me);
         let mut cuts: Vec<Cut> = mine
-            .flat_map(|facts| facts.writers.iter().map(|written| cut(facts.id, written)))
+            .flat_map(|facts| facts.writers().iter().map(|written| cut(facts.id, written)))
             .filter(|cut| is_theirs(&cut.device))
             .collect();
         cuts.sort_unstable();
@@ -362,7 +362,7 @@ impl Tx<'_> {
         let facts = memories.iter();
         let facts = facts.filter_map(|memory| self.state.memories.get(memory));
         let mut cuts: Vec<Cut> = facts
-            .flat_map(|facts| facts.writers.iter().map(|written| cut(facts.id, written)))
+            .flat_map(|facts| facts.writers().iter().map(|written| cut(facts.id, written)))
             .filter(|cut| cut.device == writer && is_new(cut))
             .collect();
         cuts.sort_unstable();

@@ -44,7 +44,7 @@ impl Knowledge {
         let mut ids: BTreeSet<[u8; 32]> = told.iter().map(|memory| memory.0).collect();
         store.read(|state| {
             for facts in state.memories.values() {
-                ids.extend(facts.events.iter().map(|(_, event)| event.0));
+                ids.extend(facts.events().map(|(_, event)| event.0));
             }
             for (memory, grants) in &state.members {
                 ids.extend(grants.keys().map(|grant| membership_id(*grant, *memory)));

@@ -3,6 +3,7 @@
 use nix::time::ClockId;
 use nix::unistd::Pid;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ pub fn memory_kib(process: u32) -> (u64, u64) {
     (field("VmRSS:"), field("VmHWM:"))
 }
 
-/// Returns the bytes of all files below a folder.
+/// Returns the bytes that all files below a folder take on the disk, without holes.
 pub fn disk(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let bytes = entries.filter_map(Result::ok).map(|entry| {
@@ -54,7 +55,8 @@ pub fn disk(folder: &Path) -> u64 {
         if about.is_dir() {
             disk(&entry.path())
         } else {
-            about.len()
+            // In units of 512 bytes, whatever the file system's own are.
+            about.blocks() * 512
         }
     });
     bytes.sum()

@@ -141,7 +141,7 @@ impl Scene {
         let (owner, revoked) = (&self.owner, &self.revoked);
         let (events, members) = owner.store().read(|state| {
             let of_all = state.memories.values();
-            let events = of_all.flat_map(|facts| facts.events.iter().map(|event| event.1));
+            let events = of_all.flat_map(|facts| facts.events().map(|event| event.1));
             let members = state.members.iter();
             let members =
                 members.flat_map(|(memory, grants)| grants.keys().map(|grant| (*grant, *memory)));
@@ -224,7 +224,7 @@ fn zero_openable_bytes_under_concurrent_edits() {
     // Both write on, and neither has heard of it.
     scene.edit(&scene.revoked, "late");
     scene.edit(&scene.stays, "concurrent");
-    let concurrent = scene.stays.facts(scene.memory).expect("facts").heads[0];
+    let concurrent = scene.stays.facts(scene.memory).expect("facts").heads()[0];
     let refused = scene.hear(|scene| &scene.revoked);
     assert_eq!(refused.last(), Some(&"beyond_cut"), "{refused:?}");
     assert_eq!(scene.hear(|scene| &scene.stays), [""; 0]);

@@ -168,7 +168,7 @@ fn device(node: &Node) -> DeviceId {
 fn picture(node: &Node) -> String {
     node.store().read(|state| {
         let memories = state.memories.values().map(|facts| {
-            let mut events: Vec<EventId> = facts.events.iter().map(|e| e.1).collect();
+            let mut events: Vec<EventId> = facts.events().map(|e| e.1).collect();
             events.sort_unstable();
             let content = node.content(facts.id);
             let labels = (&facts.tags, &facts.sidecar, facts.purged, facts.status);
@@ -370,7 +370,7 @@ fn theft() -> ([Node; 4], MemoryId, Loot) {
     laptop
         .edit(later(3), memory, title("late"))
         .expect("edited");
-    let late = laptop.facts(memory).expect("facts").heads;
+    let late = laptop.facts(memory).expect("facts").heads();
     let events = late;
     ([phone, laptop, tablet, friend], memory, Loot { events })
 }
@@ -459,7 +459,7 @@ fn own_devices_end_with_the_same_events_in_whatever_order_they_hear() {
         laptop
             .edit(later(30), memory, title("later"))
             .expect("edited");
-        let late = laptop.facts(memory).expect("facts").heads;
+        let late = laptop.facts(memory).expect("facts").heads();
         let late: Vec<Vec<u8>> = late.iter().map(|id| event_bytes(&laptop, *id)).collect();
         for node in [&phone, &tablet] {
             let refused = take(&laptop, node, &content(late.clone())).refused;
@@ -478,7 +478,7 @@ fn a_retired_device_can_read_nothing_that_is_written_later() {
         .edit(later(20), memory, title("after"))
         .expect("edited");
     let facts = phone.facts(memory).expect("facts");
-    let label = facts.sidecar_events.last().expect("a label").1;
+    let label = facts.sidecar_events().last().expect("a label").1;
     // With all bytes in hand, those of the consent events too.
     let known = laptop.store().consent_frontier(laptop.person());
     let consent = phone.store().consent_beyond(phone.person(), &known);
@@ -486,7 +486,7 @@ fn a_retired_device_can_read_nothing_that_is_written_later() {
     laptop.transact(later(21), |tx| tx.take_consent(phone.person(), &consent));
     let events = vec![
         event_bytes(&phone, label),
-        event_bytes(&phone, facts.heads[0]),
+        event_bytes(&phone, facts.heads()[0]),
     ];
     let refused = take(&phone, &laptop, &content(events)).refused;
     let codes: Vec<&str> = refused.iter().map(|(_, code)| *code).collect();
@@ -589,7 +589,7 @@ fn the_words_and_a_friend_bring_back_what_was_shared() {
     phone
         .edit(later(12), shared, title("by the finder"))
         .expect("edited");
-    let late = phone.facts(shared).expect("facts").heads[0];
+    let late = phone.facts(shared).expect("facts").heads()[0];
     let refused = take(&phone, &friend, &content(vec![event_bytes(&phone, late)])).refused;
     assert_eq!(refused[0].1, "retired_device");
     back.edit(later(13), shared, title("back to work"))

@@ -248,10 +248,10 @@ fn any_order_of_a_forked_memorys_events_gives_the_same_memory() {
             }
         }
         let facts = device.facts(scene.memory).expect("facts");
-        let shown: BTreeSet<_> = facts.events.iter().map(|(_, id)| *id).collect();
+        let shown: BTreeSet<_> = facts.events().map(|(_, id)| id).collect();
         assert!(shown.contains(&other.id()), "the proof is kept");
         assert!(!shown.contains(&third.id()), "nobody built on it");
-        ends.insert((shown, facts.heads, body(&device, scene.memory)));
+        ends.insert((shown, facts.heads(), body(&device, scene.memory)));
     }
     assert_eq!(ends.len(), 1, "{ends:?}");
     let (_, _, text) = ends.first().expect("one end");
@@ -309,7 +309,7 @@ fn a_device_that_forked_goes_on_as_another_writer() {
 /// An event with the number of the writer's last one.
 fn beside_own(writer: &Node, memory: MemoryId) -> Signed<Event> {
     let facts = writer.facts(memory).expect("facts");
-    let incarnation = facts.writers[0].incarnation;
+    let incarnation = facts.writers()[0].incarnation;
     let mut forger = Forger::new(writer, memory, 51);
     forger.incarnation = incarnation;
     let mut header = forger.header();

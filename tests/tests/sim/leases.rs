@@ -99,9 +99,9 @@ fn a_narrower_grant_takes_the_place_of_the_wider_one_at_once() {
     let refused = give(&owner, &grantee);
     assert_eq!(refused, [""; 0]);
     assert_eq!(grantee.content(one).expect("content").body, "one");
-    let theirs = grantee.facts(both).expect("facts").events;
-    let newest = owner.facts(both).expect("facts").heads;
-    assert!(theirs.iter().any(|(_, event)| newest.contains(event)));
+    let theirs = grantee.facts(both).expect("facts");
+    let newest = owner.facts(both).expect("facts").heads();
+    assert!(theirs.events().any(|(_, event)| newest.contains(&event)));
 }
 
 #[test]

@@ -491,11 +491,13 @@ impl Node {
         self.store().read(|state| {
             if peer == state.me {
                 state.own_view(&mut |facts, given| {
-                    let root = facts.events.first().map_or(Hybrid(0), |event| event.0);
-                    for (time, event) in facts.events.iter().chain(&facts.sidecar_events) {
+                    let root = facts.events().next().map_or(Hybrid(0), |event| event.0);
+                    for (time, event) in
+                        facts.events().chain(facts.sidecar_events().iter().copied())
+                    {
                         let (time, id) = (time.0, event.0);
                         items.push(Item { time, id });
-                        known.insert(id, Reference::Event(*event));
+                        known.insert(id, Reference::Event(event));
                         events += 1;
                     }
                     for (grant, epochs) in given {
@@ -509,11 +511,11 @@ impl Node {
                 return;
             }
             state.pair_view(peer, now, &mut |facts, grants| {
-                let root = facts.events.first().map_or(Hybrid(0), |event| event.0);
-                for (time, event) in &facts.events {
+                let root = facts.events().next().map_or(Hybrid(0), |event| event.0);
+                for (time, event) in facts.events() {
                     let (time, id) = (time.0, event.0);
                     items.push(Item { time, id });
-                    known.insert(id, Reference::Event(*event));
+                    known.insert(id, Reference::Event(event));
                     events += 1;
                 }
                 for grant in grants {

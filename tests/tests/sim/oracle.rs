@@ -166,7 +166,7 @@ fn check_pair(world: &World, key: (usize, usize)) {
             contents.map(|content| content.is_none()),
             "unreadable"
         );
-        let heads = nodes.map(|node| node.facts(memory).expect("facts").heads);
+        let heads = nodes.map(|node| node.facts(memory).expect("facts").heads());
         assert_eq!(heads[0], heads[1]);
     }
 }

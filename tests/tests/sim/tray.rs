@@ -171,7 +171,7 @@ fn salvage_is_an_ordinary_change_of_the_owner_that_merges() {
     let salvaged = owner.store().transact(NOW, |tx| tx.salvage(id));
     assert_eq!(salvaged.expect("salvaged"), (memory, true));
     let after = owner.facts(memory).expect("facts");
-    assert_eq!(after.events.len(), before.events.len() + 1);
+    assert_eq!(after.events().count(), before.events().count() + 1);
     let event = owner.store().event(head(&owner, memory));
     assert_eq!(
         event.expect("reads").expect("there").header().person,

@@ -62,7 +62,7 @@ fn a_memorys_changes_may_come_before_its_root() {
     let grant = share(&owner, &reader, Access::Read);
     let memory = owner.create(NOW, "text", &["t"]);
     owner.edit(NOW, memory, title("edited")).expect("edited");
-    let events: Vec<_> = owner.facts(memory).expect("facts").events;
+    let events: Vec<_> = owner.facts(memory).expect("facts").events().collect();
     let ids: Vec<_> = events.iter().map(|(_, id)| *id).collect();
     let asked = ask(&owner, &reader, &ids, &[(grant, memory)]);
     tell(&owner, &reader);

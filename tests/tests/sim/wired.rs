@@ -127,7 +127,7 @@ pub(crate) fn insert(at: usize, text: &str) -> Edit {
 }
 
 pub(crate) fn head(node: &Node, memory: MemoryId) -> EventId {
-    node.facts(memory).expect("facts").heads[0]
+    node.facts(memory).expect("facts").heads()[0]
 }
 
 #[test]
@@ -180,8 +180,8 @@ fn concurrent_edits_of_owner_and_writer_converge() {
     );
     assert_eq!(writer.content(memory), Some(content));
     assert_eq!(
-        owner.facts(memory).expect("facts").heads,
-        writer.facts(memory).expect("facts").heads
+        owner.facts(memory).expect("facts").heads(),
+        writer.facts(memory).expect("facts").heads()
     );
 }
 
@@ -321,9 +321,12 @@ fn a_second_grant_over_the_same_memory_outlives_the_first() {
     let [owner, grantee] = nodes();
     let memory = owner.create(NOW, "text", &["t"]);
     let first = share(&owner, &grantee, Access::Write);
-    let events = grantee.facts(memory).expect("facts").events.len();
+    let events = grantee.facts(memory).expect("facts").events().count();
     share(&owner, &grantee, Access::Write);
-    assert_eq!(grantee.facts(memory).expect("facts").events.len(), events);
+    assert_eq!(
+        grantee.facts(memory).expect("facts").events().count(),
+        events
+    );
     owner.revoke(NOW, first).expect("revoked");
     sync(&owner, &grantee);
     owner.edit(NOW, memory, title("still")).expect("edited");
@@ -387,8 +390,7 @@ fn a_writer_who_names_an_absurd_key_epoch_costs_nothing() {
     let events: Vec<EventId> = owner
         .facts(memory)
         .expect("facts")
-        .events
-        .iter()
+        .events()
         .map(|event| event.1)
         .collect();
     let grants = owner
@@ -474,8 +476,7 @@ fn content_that_comes_twice_changes_nothing() {
     let events: Vec<EventId> = owner
         .facts(memory)
         .expect("facts")
-        .events
-        .iter()
+        .events()
         .map(|e| e.1)
         .collect();
     let again = ask(&owner, &grantee, &events, &[(grant, memory)]);

@@ -20,7 +20,8 @@ use crdt::time::Timestamp;
 use protocol::api::problem::ErrorCode;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use storage::store::state::{State, source_key};
+use storage::records::Source;
+use storage::store::state::State;
 use storage::tx::{MemoryEdit, Tx, WriteError};
 use tokio_util::sync::CancellationToken;
 
@@ -98,9 +99,8 @@ impl Services {
         let mut done = Counts::default();
         if plan.dry_run {
             for note in &notes {
-                let key = key_of(plan, note);
-                let known = self.store().read(|state| known(state, &key));
-                done.count(known.as_ref(), note);
+                let known = self.store().read(|state| known(state, plan, note));
+                done.count(known.as_ref());
             }
         } else {
             done = self
@@ -185,10 +185,10 @@ struct Counts {
 
 impl Counts {
     /// Counts a note; tells whether it has to be written.
-    fn count(&mut self, known: Option<&(MemoryId, String)>, note: &ImportedNote) -> bool {
+    fn count(&mut self, known: Option<&Known>) -> bool {
         match known {
             None => self.new += 1,
-            Some((_, digest)) if *digest == digest_of(note) => {
+            Some(known) if known.is_same => {
                 self.same += 1;
                 return false;
             }
@@ -211,17 +211,18 @@ fn source_in(plan: &Plan, source: &str) -> String {
     )
 }
 
-fn key_of(plan: &Plan, note: &ImportedNote) -> String {
-    source_in(plan, &note.source)
+/// The source of a note: its stable key, and the digest of what is imported.
+fn source_of(plan: &Plan, note: &ImportedNote) -> String {
+    format!("{}#b3:{}", source_in(plan, &note.source), digest_of(note))
 }
 
 fn write_notes(tx: &mut Tx<'_>, plan: &Plan, notes: &[ImportedNote]) -> Result<Counts, Failure> {
     let mut done = Counts::default();
     for note in notes {
-        let found = known(tx.state(), &key_of(plan, note));
-        let is_new = done.count(found.as_ref(), note);
+        let found = known(tx.state(), plan, note);
+        let is_new = done.count(found.as_ref());
         if is_new {
-            match write_note(tx, plan, note, found.map(|known| known.0)) {
+            match write_note(tx, plan, note, found.map(|known| known.id)) {
                 Ok(()) => {}
                 Err(WriteError::Append(error)) => return Err(error.into()),
                 Err(other) => done.failed.push((note.source.clone(), other.to_string())),
@@ -265,13 +266,19 @@ fn link(tx: &mut Tx<'_>, plan: &Plan, index: &LinkIndex, note: &Linking) -> Resu
     }
 }
 
-/// Returns the memory of a file and the digest of what was imported last.
-fn known(state: &State, key: &str) -> Option<(MemoryId, String)> {
-    let id = state.sources.get(key)?;
-    let source = state.memories.get(&id)?.source.as_deref()?;
-    debug_assert_eq!(source_key(source), key);
-    let digest = source.split_once("#b3:").map_or("", |(_, digest)| digest);
-    Some((id, digest.to_owned()))
+/// The memory of a file that was imported before.
+struct Known {
+    id: MemoryId,
+    /// Whether the file is as it was then.
+    is_same: bool,
+}
+
+fn known(state: &State, plan: &Plan, note: &ImportedNote) -> Option<Known> {
+    let source = source_of(plan, note);
+    let id = state.sources.get(&source)?;
+    let known = state.memories.get(&id)?.source.as_ref()?;
+    let is_same = *known == Source::of(&source);
+    Some(Known { id, is_same })
 }
 
 fn write_note(
@@ -280,7 +287,7 @@ fn write_note(
     note: &ImportedNote,
     known: Option<MemoryId>,
 ) -> Result<(), WriteError> {
-    let source = format!("{}#b3:{}", key_of(plan, note), digest_of(note));
+    let source = source_of(plan, note);
     let tags = note.tags.iter().chain(&plan.tags).cloned().collect();
     if let Some(id) = known {
         let content = Edit {

@@ -26,7 +26,7 @@ use crate::kv::{
 use super::Medium;
 
 /// Memory the engine may use to cache pages.
-const CACHE_BYTES: usize = 32 * 1024 * 1024;
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 type Definition<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 

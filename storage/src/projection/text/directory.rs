@@ -166,7 +166,7 @@ impl SealedDirectory {
             };
             read += 1;
             let pages = PageFile::open(Arc::clone(&self.0.cipher), bytes_of(&name), file);
-            if pages.and_then(|pages| pages.read(0..pages.len())).is_err() {
+            if pages.and_then(|pages| pages.check()).is_err() {
                 bad.push(name);
             }
         }

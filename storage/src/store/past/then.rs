@@ -3,7 +3,7 @@
 use super::AsItWas;
 use crate::content;
 use crate::layout::{self, meta};
-use crate::records::{DocumentRow, Facts};
+use crate::records::{Dated, DocumentRow, Facts};
 use crate::store::{Store, StoreError};
 use crate::tx::describe;
 use crdt::codec::Canonical as _;
@@ -11,7 +11,7 @@ use crdt::envelope::ContentKey;
 use crdt::id::EventId;
 use crdt::memory::{Content, Document};
 use crdt::sidecar::{Sidecar, SidecarPatch};
-use crdt::time::{Hybrid, Timestamp};
+use crdt::time::Timestamp;
 use std::collections::BTreeSet;
 
 impl Store {
@@ -24,26 +24,20 @@ impl Store {
         let Some(sidecar) = self.sidecar_at(facts, moment)? else {
             return Ok(None);
         };
-        let until = |(time, _): &&(Hybrid, EventId)| time.wall() <= moment;
-        let known: BTreeSet<EventId> = facts
-            .events
-            .iter()
-            .filter(until)
-            .map(|(_, event)| *event)
-            .collect();
+        let until = |(time, _): &Dated| time.wall() <= moment;
+        let known = facts.events().filter(until).map(|(_, event)| event);
+        let known: BTreeSet<EventId> = known.collect();
         let Some((content, heads)) = self.content_at(facts, &known)? else {
             return Ok(None);
         };
         let mut facts = facts.clone();
-        facts.events.retain(|event| until(&event));
-        facts.sidecar_events.retain(|event| until(&event));
-        facts.updated = facts
-            .events
-            .iter()
-            .map(|(time, _)| *time)
-            .max()
-            .unwrap_or_default();
-        facts.heads = heads;
+        facts.rewrite(|parts| {
+            parts.events.retain(until);
+            parts.sidecar_events.retain(until);
+            parts.heads = heads;
+        });
+        let times = facts.events().map(|(time, _)| time);
+        facts.updated = times.max().unwrap_or_default();
         facts.sidecar = sidecar;
         describe(&mut facts, &content);
         Ok(Some(AsItWas { facts, content }))
@@ -55,11 +49,11 @@ impl Store {
         facts: &Facts,
         known: &BTreeSet<EventId>,
     ) -> Result<Option<(Content, Vec<EventId>)>, StoreError> {
-        if known.len() == facts.events.len() || facts.is_unedited() {
+        if known.len() == facts.events().count() || facts.is_unedited() {
             let content = self.content(facts.id)?;
-            return Ok(content.map(|content| (content, facts.heads.clone())));
+            return Ok(content.map(|content| (content, facts.heads())));
         }
-        let root = EventId(facts.id.0);
+        let root = facts.root();
         if known.len() == 1 && known.contains(&root) {
             let content = content::of_root(self, facts.id, facts.slot)?;
             return Ok(content.map(|content| (content, vec![root])));
@@ -79,7 +73,7 @@ impl Store {
 
     /// Returns the labels as they were; none if one of their events does not open.
     fn sidecar_at(&self, facts: &Facts, moment: Timestamp) -> Result<Option<Sidecar>, StoreError> {
-        let all = &facts.sidecar_events;
+        let all = facts.sidecar_events();
         if all.iter().all(|(time, _)| time.wall() <= moment) {
             return Ok(Some(facts.sidecar.clone()));
         }

@@ -17,11 +17,11 @@ impl State {
             return None;
         }
         let is_late = |event: &EventId| self.is_late(*event);
-        if !facts.events.iter().any(|(_, event)| is_late(event)) {
+        if !facts.events().any(|(_, event)| is_late(&event)) {
             return None;
         }
         let mut facts = facts.clone();
-        facts.events.retain(|(_, event)| !is_late(event));
+        facts.rewrite(|parts| parts.events.retain(|(_, event)| !is_late(event)));
         Some(facts)
     }
     /// Tells whether a change of mine is beyond the cut of a revocation, as things stand.

@@ -177,7 +177,7 @@ fn shown(hit: &Hit, facts: &Facts, content: Content) -> Shown {
         facts.tags,
         facts.updated.wall().0,
         facts.sidecar.space(),
-        facts.heads,
+        facts.heads(),
     );
     let why = format!("{:?}", hit.why);
     (
@@ -322,7 +322,7 @@ fn a_memory_of_then_is_shown_as_it_was_and_a_purged_one_is_counted() {
     assert!(past.unchanged.is_empty());
     let at = |moment| bench.store().memory_at(memory, moment).unwrap();
     assert_eq!(at(then).unwrap().content.body, "rye");
-    assert_eq!(at(then).unwrap().facts.heads, [EventId(memory.0)]);
+    assert_eq!(at(then).unwrap().facts.heads(), [EventId(memory.0)]);
     assert_eq!(at(later).unwrap().content.body, "canal");
     assert!(at(Timestamp(1)).is_none(), "it was not there yet");
     let gone = bench.store().memory_at(purged, then).unwrap();

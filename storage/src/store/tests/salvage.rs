@@ -58,9 +58,11 @@ fn said(store: &Store) -> BTreeMap<MemoryId, String> {
     let mut said = BTreeMap::new();
     for mut facts in all {
         facts.slot = 0;
-        facts.events.sort_unstable();
-        facts.sidecar_events.sort_unstable();
-        facts.heads.sort_unstable();
+        facts.rewrite(|parts| {
+            parts.events.sort_unstable();
+            parts.sidecar_events.sort_unstable();
+            parts.heads.sort_unstable();
+        });
         let content = store.content(facts.id).unwrap();
         said.insert(facts.id, format!("{facts:?} {content:?}"));
     }
@@ -545,8 +547,8 @@ fn own_changes_come_back_and_no_feed_forks() {
     let facts = host
         .store()
         .read(|state| Facts::clone(&state.memories[&memory]));
-    assert!(facts.events.iter().any(|(_, event)| *event == id));
-    assert_eq!(facts.heads.len(), 2, "both count, side by side");
+    assert!(facts.events().any(|(_, event)| event == id));
+    assert_eq!(facts.heads().len(), 2, "both count, side by side");
 }
 
 #[test]

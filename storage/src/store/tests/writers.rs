@@ -168,7 +168,9 @@ fn a_commit_that_fails_takes_everyone_back() {
         scene.store.transact(NOW, |tx| tx.edit(kept, &edit(number)))
     });
     assert!(first.is_err() && others.iter().all(Result::is_err));
-    let before = scene.store.read(|state| state.memories[&kept].events.len());
+    let before = scene
+        .store
+        .read(|state| state.memories[&kept].events().count());
     assert_eq!((scene.memories(), before), (1, 1));
     scene.watched.refuses.store(false, Ordering::SeqCst);
     scene.keep("after").unwrap();

@@ -58,7 +58,7 @@ fn an_edited_memory_whose_text_is_lost_does_not_say_what_it_said_before() {
 fn an_edit_on_an_older_base_merges() {
     let bench = Bench::new(1);
     let memory = bench.create("one two three");
-    let heads = |state: &State| state.memories[&memory].heads.clone();
+    let heads = |state: &State| state.memories[&memory].heads();
     let base = bench.store().read(heads);
     assert!(!bench.change(memory, body("zero one two three")).merged);
     let mut edit = MemoryEdit {

@@ -29,8 +29,8 @@ impl Wire {
     pub(super) fn mark(&mut self, owner: &Node) {
         self.mark = Some((self.frames.len(), self.consent.len()));
         self.written = owner.store().read(|state| {
-            let events = state.memories.values().flat_map(|facts| &facts.events);
-            events.map(|(_, id)| *id).collect()
+            let events = state.memories.values().flat_map(|facts| facts.events());
+            events.map(|(_, id)| id).collect()
         });
     }
     /// What left after the revocation, to one person or to anyone.

@@ -309,8 +309,8 @@ impl Day {
     ) -> Option<Signed<Event>> {
         let (forger, owner) = (self.node(who), self.node(peer));
         let facts = forger.facts(memory)?;
-        let logged = |(_, id): &(_, EventId)| forger.store().event(*id).expect("the log reads");
-        let of_owner = facts.events.iter().filter_map(logged);
+        let logged = |(_, id): (_, EventId)| forger.store().event(id).expect("the log reads");
+        let of_owner = facts.events().filter_map(logged);
         let last = of_owner
             .filter(|event| event.header().author == owner.certificate.device)
             .max_by_key(|event| event.header().time)?;

@@ -141,7 +141,7 @@ impl Day {
             8 => edit.status = Some(Status::Forgotten),
             _ => edit.status = Some(Status::Active),
         }
-        let before = self.node(who).facts(memory).expect("it was picked").heads;
+        let before = self.node(who).facts(memory).expect("it was picked").heads();
         let edit = MemoryEdit {
             content: edit,
             ..MemoryEdit::default()

@@ -391,7 +391,7 @@ impl Day {
         let tags = super::people::TAGS.into_iter();
         let labels = Memory {
             shared_tags: tags
-                .filter(|tag| facts.tags.iter().any(|own| own == tag))
+                .filter(|tag| facts.tags.iter().any(|own| **own == **tag))
                 .collect(),
             private_tags: BTreeSet::new(),
             space: "",
@@ -504,7 +504,8 @@ impl Day {
                 assert_eq!(contents[0], contents[1], "equal events, unequal content");
             }
             assert_eq!(
-                facts[0].heads, facts[1].heads,
+                facts[0].heads(),
+                facts[1].heads(),
                 "equal events, unequal heads"
             );
         }

@@ -37,8 +37,8 @@ impl<'a> Forger<'a> {
             .map(ContentKey::from_bytes)
             .collect();
         let mut forger: Option<Self> = None;
-        for (_, id) in &facts.events {
-            let event = node.store().event(*id).expect("reads").expect("held");
+        for (_, id) in facts.events() {
+            let event = node.store().event(id).expect("reads").expect("held");
             let header = event.header();
             let key = keys
                 .iter()
@@ -53,7 +53,7 @@ impl<'a> Forger<'a> {
                     let changes = document
                         .heads()
                         .into_iter()
-                        .map(|hash| (*id, hash))
+                        .map(|hash| (id, hash))
                         .collect();
                     forger = Some(Self {
                         node,
@@ -73,7 +73,7 @@ impl<'a> Forger<'a> {
                     let admitted = forger.document.admit(author.0, author.1, &body);
                     forger
                         .changes
-                        .extend(admitted.ok().map(|change| (*id, change.hash)));
+                        .extend(admitted.ok().map(|change| (id, change.hash)));
                 }
             }
         }
@@ -85,7 +85,10 @@ impl<'a> Forger<'a> {
         let mut forger = Self::new(node, memory, 0);
         let facts = node.facts(memory).expect("the memory was given");
         let device = node.certificate.device;
-        let own = facts.writers.iter().find(|writer| writer.device == device);
+        let own = facts
+            .writers()
+            .iter()
+            .find(|writer| writer.device == device);
         let own = own.expect("it wrote there before");
         forger.incarnation = own.incarnation;
         forger.last = Some((own.number, own.event));
@@ -152,8 +155,8 @@ impl<'a> Forger<'a> {
 
     fn key(&self) -> &ContentKey {
         let facts = self.node.facts(self.memory).expect("the memory was given");
-        let newest = facts.events.iter().rev().find_map(|(_, id)| {
-            let event = self.node.store().event(*id).expect("reads")?;
+        let newest = facts.events().rev().find_map(|(_, id)| {
+            let event = self.node.store().event(id).expect("reads")?;
             let commitment = event.header().commitment?;
             let fits = event.header().epoch == self.epoch;
             let mut keys = self.keys.iter();

@@ -206,8 +206,8 @@ impl World {
 
 /// Makes a purge in the name of the memory's owner, right in all but the signature.
 fn forgery(forger: &Node, owner: &Node, facts: &Facts) -> Option<Signed<Event>> {
-    let logged = |(_, id): &(_, EventId)| forger.store().event(*id).expect("the log reads");
-    let of_owner = facts.events.iter().filter_map(logged);
+    let logged = |(_, id): (_, EventId)| forger.store().event(id).expect("the log reads");
+    let of_owner = facts.events().filter_map(logged);
     let last = of_owner
         .filter(|event| event.header().author == owner.certificate.device)
         .max_by_key(|event| event.header().number)?;
