@@ -36,6 +36,7 @@ mod gather;
 pub(crate) mod language;
 mod plan;
 mod query;
+mod room;
 mod schema;
 mod view;
 
@@ -46,6 +47,7 @@ use columns::Unpacked;
 use directory::SealedDirectory;
 use plan::Plan;
 pub use query::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, TextQuery};
+use room::Rooms;
 use schema::Fields;
 use view::View;
 
@@ -128,6 +130,7 @@ pub struct TextIndex {
     reader: IndexReader,
     fields: Fields,
     unpacked: Unpacked,
+    rooms: Rooms,
     /// Counts calls that changed something, and how many of them searches already see.
     changes: AtomicU64,
     visible: AtomicU64,
@@ -162,6 +165,7 @@ impl TextIndex {
             reader: opened.reader,
             fields: opened.fields,
             unpacked: Unpacked::default(),
+            rooms: Rooms::default(),
             changes: AtomicU64::new(0),
             visible: AtomicU64::new(0),
             kept: AtomicU64::new(0),
@@ -318,8 +322,11 @@ impl TextIndex {
         if view.count == 0 {
             return Ok(Vec::new());
         }
-        let plan = Plan::new(&view, &self.fields, &query.units, limit)?;
-        Ok(plan.run(&view, limit))
+        let mut rooms = self.rooms.take(&view);
+        let plan = Plan::new(&view, &self.fields, &query.units, limit, &mut rooms)?;
+        let hits = plan.run(&view, limit, &mut rooms);
+        self.rooms.give_back(rooms);
+        Ok(hits)
     }
 
     /// Reads every page of the files that searches use; returns how many there are, and those that do

@@ -19,6 +19,7 @@ use super::MatchKind;
 use super::analysis::begins_alone;
 use super::forms::Form;
 use super::language::{Languages, Stems};
+use super::room::Room;
 use super::schema::Fields;
 use super::view::{Segment, View};
 
@@ -55,26 +56,22 @@ pub(super) type Lists = Vec<Vec<Found>>;
 pub(super) struct Gather<'a> {
     view: &'a View<'a>,
     fields: &'a Fields,
-    sheets: Vec<Sheet>,
+    sheets: Vec<&'a mut Sheet>,
 }
 
 /// What is known of the documents of a segment while one part is looked up.
-struct Sheet {
+#[derive(Default)]
+pub(super) struct Sheet {
+    /// Zero where a document does not have it.
     weights: Vec<f32>,
+    /// Says nothing where the weight is zero.
     kinds: Vec<MatchKind>,
     touched: Vec<DocId>,
 }
 
 impl<'a> Gather<'a> {
-    pub(super) fn new(view: &'a View<'a>, fields: &'a Fields) -> Self {
-        let sheets = view.segments.iter().map(|segment| {
-            let documents = place(segment.reader.max_doc());
-            Sheet {
-                weights: vec![0.0; documents],
-                kinds: vec![MatchKind::Fuzzy; documents],
-                touched: Vec::new(),
-            }
-        });
+    pub(super) fn new(view: &'a View<'a>, fields: &'a Fields, rooms: &'a mut [Room]) -> Self {
+        let sheets = rooms.iter_mut().map(|room| &mut room.sheet);
         Self {
             view,
             fields,
@@ -237,6 +234,13 @@ impl<F: FnOnce() -> Stems> Others<F> {
 }
 
 impl Sheet {
+    /// Has a place for so many documents.
+    pub(super) fn make_room(&mut self, documents: usize) {
+        let documents = documents.max(self.weights.len());
+        self.weights.resize(documents, 0.0);
+        self.kinds.resize(documents, MatchKind::Fuzzy);
+    }
+
     /// Adds every time that visible documents of these languages have a term.
     fn count(
         &mut self,

@@ -14,6 +14,7 @@ use tantivy::{DocAddress, DocId};
 
 use super::gather::{Gather, Lists, place};
 use super::query::Unit;
+use super::room::Room;
 use super::schema::Fields;
 use super::view::{View, words_of};
 use super::{MatchKind, TextHit, written};
@@ -69,8 +70,9 @@ struct Tally {
 }
 
 /// The tallies of a segment.
-struct Tallies {
-    /// By the place of the document.
+#[derive(Default)]
+pub(super) struct Tallies {
+    /// By the place of the document; nothing where no part was found.
     of: Vec<Tally>,
     /// The documents that have any part.
     found: Vec<DocId>,
@@ -91,8 +93,9 @@ impl Plan {
         fields: &Fields,
         units: &[Unit],
         limit: usize,
+        rooms: &mut [Room],
     ) -> tantivy::Result<Self> {
-        let mut gather = Gather::new(view, fields);
+        let mut gather = Gather::new(view, fields, rooms);
         let parts = units.iter().map(|unit| {
             let (need, label, lists) = match unit {
                 Unit::Word { word, prefix } => {
@@ -110,13 +113,16 @@ impl Plan {
     }
 
     /// Returns the best hits: of a short query, those with all words before the others.
-    pub(super) fn run(&self, view: &View<'_>, limit: usize) -> Vec<TextHit> {
+    pub(super) fn run(&self, view: &View<'_>, limit: usize, rooms: &mut [Room]) -> Vec<TextHit> {
         let flats = self.flats();
-        let tallies: Vec<Tallies> = (0..view.segments.len())
-            .map(|ordinal| self.tally(view, ordinal, &flats))
-            .collect();
-        let best = self.choose(view, &tallies, limit);
-        self.explain(view, &best)
+        for (ordinal, room) in rooms.iter_mut().enumerate() {
+            self.tally(view, ordinal, &flats, &mut room.tallies);
+        }
+        let best = self.choose(view, rooms, limit);
+        for room in rooms.iter_mut() {
+            room.tallies.clear();
+        }
+        self.explain(rooms, &best)
     }
 
     fn needed(&self, need: Need) -> usize {
@@ -140,11 +146,13 @@ impl Plan {
     }
 
     /// Counts the parts of the query that each document of a segment has, and scores it.
-    fn tally(&self, view: &View<'_>, ordinal: usize, flats: &[f32; LENGTHS]) -> Tallies {
-        let mut tallies = Tallies {
-            of: vec![Tally::default(); documents(view, ordinal)],
-            found: Vec::new(),
-        };
+    fn tally(
+        &self,
+        view: &View<'_>,
+        ordinal: usize,
+        flats: &[f32; LENGTHS],
+        tallies: &mut Tallies,
+    ) {
         for part in &self.parts {
             let rarity = part.rarity(view.count);
             for found in &part.lists[ordinal] {
@@ -161,19 +169,19 @@ impl Plan {
                 tally.score += rarity * found.weight * (K1 + 1.0) / flat;
             }
         }
-        tallies
     }
 
-    fn choose(&self, view: &View<'_>, tallies: &[Tallies], limit: usize) -> Vec<Ranked> {
+    fn choose(&self, view: &View<'_>, rooms: &[Room], limit: usize) -> Vec<Ranked> {
         let required = self.needed(Need::Required);
         let needed = required + self.needed(Need::Wanted);
         // Raised by the best score of all, a document with every word passes any that lacks one.
         let is_short = (2..=COMPLETE_WORDS_MAX).contains(&needed);
-        let scores = tallies.iter().flat_map(Tallies::iter);
+        let tallies = || rooms.iter().map(|room| &room.tallies);
+        let scores = tallies().flat_map(Tallies::iter);
         let best = scores.map(|(_, tally)| tally.score).fold(0.0, f32::max);
         let raise = if is_short { best } else { 0.0 };
         let mut heap: BinaryHeap<Reverse<Ranked>> = BinaryHeap::new();
-        for ((ordinal, segment), tallies) in (0_u32..).zip(&view.segments).zip(tallies) {
+        for ((ordinal, segment), tallies) in (0_u32..).zip(&view.segments).zip(tallies()) {
             for (doc, tally) in tallies.iter() {
                 let has = tally.parts;
                 if usize::from(has.required) < required {
@@ -204,16 +212,17 @@ impl Plan {
     }
 
     /// Says for every hit which words it has and how they were found.
-    fn explain(&self, view: &View<'_>, best: &[Ranked]) -> Vec<TextHit> {
+    fn explain(&self, rooms: &mut [Room], best: &[Ranked]) -> Vec<TextHit> {
         let places: HashMap<DocAddress, usize> = (0..)
             .zip(best)
             .map(|(index, ranked)| (ranked.address, index))
             .collect();
         let mut reasons: Vec<Vec<(MatchKind, &str)>> = vec![Vec::new(); best.len()];
-        for (segment, ordinal) in (0_u32..).zip(0..view.segments.len()) {
+        for (segment, (ordinal, room)) in (0_u32..).zip(rooms.iter_mut().enumerate()) {
             // Looked at first: few of those found are hits.
-            let mut is_hit = vec![false; documents(view, ordinal)];
-            for ranked in best.iter().filter(|hit| hit.address.segment_ord == segment) {
+            let is_hit = &mut room.is_hit;
+            let hits = || best.iter().filter(|hit| hit.address.segment_ord == segment);
+            for ranked in hits() {
                 is_hit[place(ranked.address.doc_id)] = true;
             }
             for part in &self.parts {
@@ -223,6 +232,9 @@ impl Plan {
                         reasons[*index].push((found.kind, part.label.as_str()));
                     }
                 }
+            }
+            for ranked in hits() {
+                is_hit[place(ranked.address.doc_id)] = false;
             }
         }
         let hits = best.iter().zip(reasons).map(|(ranked, reasons)| {
@@ -242,6 +254,18 @@ impl Plan {
 }
 
 impl Tallies {
+    /// Has a place for so many documents.
+    pub(super) fn make_room(&mut self, documents: usize) {
+        let documents = documents.max(self.of.len());
+        self.of.resize(documents, Tally::default());
+    }
+
+    fn clear(&mut self) {
+        for doc in self.found.drain(..) {
+            self.of[place(doc)] = Tally::default();
+        }
+    }
+
     fn iter(&self) -> impl Iterator<Item = (DocId, Tally)> + '_ {
         let found = self.found.iter();
         found.map(|doc| (*doc, self.of[place(*doc)]))
@@ -262,12 +286,6 @@ impl Part {
             rarity
         }
     }
-}
-
-fn documents(view: &View<'_>, ordinal: usize) -> usize {
-    view.segments
-        .get(ordinal)
-        .map_or(0, |segment| place(segment.reader.max_doc()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a statistic, not an identity")]
