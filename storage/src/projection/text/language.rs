@@ -7,10 +7,10 @@
 //!
 //! Invariant: what is told of one text depends on nothing but that text.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use frostem::{Algorithm, Stemmer};
+use rustc_hash::FxHashMap;
 
 /// The words at the beginning of a text that are looked at.
 const WORDS_LOOKED_AT: usize = 200;
@@ -173,10 +173,11 @@ pub(super) fn say_nothing(words: &[&str]) -> Vec<bool> {
 }
 
 /// Returns the languages that have a function word.
-fn functions() -> &'static HashMap<&'static str, u64> {
-    static FUNCTIONS: OnceLock<HashMap<&str, u64>> = OnceLock::new();
+fn functions() -> &'static FxHashMap<&'static str, u64> {
+    // Asked for every word of every text; what is in it is known, so nobody can make its keys collide.
+    static FUNCTIONS: OnceLock<FxHashMap<&str, u64>> = OnceLock::new();
     FUNCTIONS.get_or_init(|| {
-        let mut all: HashMap<&str, u64> = HashMap::new();
+        let mut all: FxHashMap<&str, u64> = FxHashMap::default();
         for (place, (_, words)) in LANGUAGES.iter().enumerate() {
             for word in words.split_whitespace() {
                 *all.entry(word).or_default() |= 1 << place;
