@@ -91,6 +91,10 @@ impl<M: Medium> DiskStore<M> {
         }
         let mut slot = self.write();
         let opened = slot.as_mut().ok_or(KvError::Closed)?;
+        // Of many that come at once, one opens it for all: that checks the whole file.
+        if let Some(Ok(answer)) = opened.engine.as_ref().map(&read) {
+            return Ok(answer);
+        }
         read(opened.for_reading()?)
     }
 

@@ -12,7 +12,7 @@ use super::gather::{Sheet, place};
 use super::plan::Tallies;
 use super::view::View;
 
-/// How many searches at a time find rooms that are ready; each takes 13 bytes a document.
+/// How many searches at a time find rooms that are ready; each takes 14 bytes a document.
 const KEPT_MAX: usize = 2;
 
 /// Where one search counts the documents of a segment.
