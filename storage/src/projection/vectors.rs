@@ -36,8 +36,8 @@ const DEAD_PART: usize = 4;
 pub const SIEVE_ROWS_MIN: usize = 32_768;
 
 /// Rows that pass the sieve, at least and per wanted hit.
-const SIEVE_MIN: usize = 4_096;
-const SIEVE_FACTOR: usize = 40;
+const SIEVE_MIN: usize = 1_024;
+const SIEVE_FACTOR: usize = 12;
 
 /// Rows that are fetched from memory together: those that passed the sieve lie far apart, and to wait
 /// for one after the other takes five times as long as to compare them.
@@ -252,12 +252,9 @@ impl VectorIndex {
     )]
     #[inline(always)]
     fn reach_for(&self, rows: &[usize]) {
-        let mut read = 0;
         for row in rows {
-            read ^= self.rows.touch(*row, self.dimensions);
-            read ^= u8::from(matches!(self.owners.get(*row), Some(Some(_))));
+            self.rows.touch(*row, self.dimensions);
         }
-        std::hint::black_box(read);
     }
 
     /// Says whether following the allowed slots is cheaper than scanning all with a bitmap test.

@@ -8,6 +8,7 @@
 //! Invariant: whatever [`SlotVectors::decode`] accepts in this version, [`SlotVectors::encode`] gives
 //! back byte for byte: there is one form of every vector, and nothing follows the last chunk.
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use super::VectorError;
@@ -260,13 +261,13 @@ impl Quantised {
         reason = "only what is inlined is compiled for the processor"
     )]
     #[inline(always)]
-    pub(super) fn touch(&self, row: usize, width: usize) -> u8 {
+    pub(super) fn touch(&self, row: usize, width: usize) {
         let codes = self.codes.get(row * width..(row + 1) * width);
-        let lines = codes.unwrap_or_default().iter().step_by(LINE_BYTES);
-        let scale = self.scales.get(row).map_or(0, |scale| scale.to_bits());
-        lines.fold(scale.to_le_bytes()[0], |read, code| {
-            read ^ code.cast_unsigned()
-        })
+        for line in codes.unwrap_or_default().chunks(LINE_BYTES) {
+            // One by one: a loop that is made into vectors is too long for much to be fetched at once.
+            black_box(line.first().copied());
+        }
+        black_box(self.scales.get(row).copied());
     }
 
     /// Returns the codes, vector after vector.
