@@ -40,8 +40,8 @@ mod room;
 mod schema;
 mod view;
 
-pub(crate) use analysis::written;
 pub use analysis::{WORD_BYTES_MAX, Word, words};
+pub(crate) use analysis::{each_word, written};
 pub use aside::TextAside;
 use columns::Unpacked;
 use directory::SealedDirectory;

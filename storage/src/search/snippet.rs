@@ -7,11 +7,11 @@
 //! Invariant: ranges are bytes of the snippet's text and lie on character boundaries.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 
 use crate::projection::text::language::{Languages, Stems};
-use crate::projection::text::{QUERY_TERMS_MAX, Word, words};
+use crate::projection::text::{QUERY_TERMS_MAX, each_word, words};
 
 /// Words of a text that are looked at; what stands later is not shown.
 const WORDS_MAX: usize = 50_000;
@@ -62,21 +62,16 @@ pub fn snippet(body: &str, terms: &[String], chars_max: usize) -> Snippet {
 }
 
 fn cut(body: &str, terms: &[Rc<Term>], chars_max: usize) -> Snippet {
-    let text = words(body);
-    let text = text.get(..WORDS_MAX).unwrap_or(&text);
-    let marks = marks(text, terms, Languages::of(body));
-    let bounds: Vec<usize> = body
-        .char_indices()
-        .map(|(at, _)| at)
-        .chain([body.len()])
-        .collect();
-    let window = window(&bounds, text, &marks, chars_max);
-    let text: String = body
-        .get(window.clone())
-        .unwrap_or_default()
-        .chars()
-        .map(plain)
-        .collect();
+    let places = Places::of(body);
+    // Without terms the beginning is shown, and the rest need not be read.
+    let end = if terms.is_empty() {
+        places.byte(chars_max)
+    } else {
+        body.len()
+    };
+    let (words, marks) = marks(body, terms, end);
+    let window = window(&places, &words, &marks, chars_max);
+    let text = body.get(window.clone()).unwrap_or_default();
     let inside = marks
         .iter()
         .filter(|(_, r)| r.start >= window.start && r.end <= window.end);
@@ -93,62 +88,169 @@ fn cut(body: &str, terms: &[Rc<Term>], chars_max: usize) -> Snippet {
         highlights,
         cut_before: window.start > 0,
         cut_after: window.end < body.len(),
-        text,
+        // Each of these takes one byte, as a space does.
+        text: text.replace(['\n', '\r', '\t'], " "),
     }
 }
 
-/// Returns the words that a term is found in, each with the first such term.
-fn marks(text: &[Word], terms: &[Rc<Term>], languages: Languages) -> Vec<(usize, Range<usize>)> {
-    // A text has far fewer words than places, and a word is stemmed to be compared.
-    let mut known: HashMap<&str, Option<usize>> = HashMap::new();
-    let first_term = |word: &Word| terms.iter().position(|term| term.matches(word, languages));
-    let terms_of = text.iter().map(|word| {
-        let known = known.entry(&word.exact);
-        *known.or_insert_with(|| first_term(word))
-    });
-    let mut found: Vec<Option<usize>> = terms_of.collect();
-    for (number, term) in terms.iter().enumerate() {
-        let Term::Row(row) = &**term else { continue };
-        let follow = text.windows(row.len()).enumerate().filter(|(_, words)| {
-            let words = words.iter().map(|word| &word.exact);
-            words.eq(row)
-        });
-        for (at, words) in follow {
-            for place in &mut found[at..at + words.len()] {
-                *place = Some(place.map_or(number, |first| first.min(number)));
+/// A word that a term is found in: which term, and where.
+type Mark = (usize, Range<usize>);
+
+/// Returns where the words of a text begin and end, up to a byte, and those that a term is found
+/// in, each with the first such term.
+fn marks(body: &str, terms: &[Rc<Term>], end: usize) -> (Vec<Range<usize>>, Vec<Mark>) {
+    let mut words: Vec<Range<usize>> = Vec::new();
+    let mut found: Vec<Option<usize>> = Vec::new();
+    let mut compare = Compare::new(body, terms);
+    let mut rows: Vec<Row<'_>> = (0..).zip(terms).filter_map(Row::of).collect();
+    each_word(body, |range, word| {
+        if words.len() == WORDS_MAX || range.start >= end {
+            return ControlFlow::Break(());
+        }
+        words.push(range);
+        found.push(compare.first_in(word));
+        for row in &mut rows {
+            if row.ends_with(word) {
+                row.mark(&mut found);
             }
         }
-    }
-    let marks = found.iter().zip(text);
-    marks
-        .filter_map(|(term, word)| Some(((*term)?, word.range.clone())))
-        .collect()
+        ControlFlow::Continue(())
+    });
+    let marks = found.iter().zip(&words);
+    let marks = marks.filter_map(|(term, range)| Some(((*term)?, range.clone())));
+    let marks = marks.collect();
+    (words, marks)
 }
 
-/// Turns white space other than a space into one of the same length in bytes.
-fn plain(character: char) -> char {
-    if matches!(character, '\n' | '\r' | '\t') {
-        ' '
-    } else {
-        character
+/// Compares the words of a text with terms of one word.
+struct Compare<'a> {
+    body: &'a str,
+    terms: &'a [Rc<Term>],
+    /// Those of the text: asked for only where a word may be a form of another.
+    languages: Option<Languages>,
+    /// What came of words that may be one of the terms: a text has the same words again and again.
+    known: HashMap<String, Option<usize>>,
+}
+
+impl<'a> Compare<'a> {
+    fn new(body: &'a str, terms: &'a [Rc<Term>]) -> Self {
+        Self {
+            body,
+            terms,
+            languages: None,
+            known: HashMap::new(),
+        }
+    }
+
+    /// Returns the first term that a word has.
+    fn first_in(&mut self, word: &str) -> Option<usize> {
+        if !self.terms.iter().any(|term| term.may_match(word)) {
+            return None;
+        }
+        if let Some(known) = self.known.get(word) {
+            return *known;
+        }
+        let languages = &mut self.languages;
+        let mut languages = || *languages.get_or_insert_with(|| Languages::of(self.body));
+        let mut terms = self.terms.iter();
+        let first = terms.position(|term| term.matches(word, &mut languages));
+        self.known.insert(word.to_owned(), first);
+        first
     }
 }
 
-/// Returns the byte range to show; `bounds` are the starts of all characters and the end.
+/// A row of words that is looked for, and how far the text came.
+struct Row<'a> {
+    number: usize,
+    words: &'a [String],
+    /// Bit `n` is set if the last `n` + 1 words are those the row begins with.
+    begun: u64,
+}
+
+impl<'a> Row<'a> {
+    fn of((number, term): (usize, &'a Rc<Term>)) -> Option<Self> {
+        let Term::Row(words) = &**term else {
+            return None;
+        };
+        Some(Self {
+            number,
+            words,
+            begun: 0,
+        })
+    }
+
+    /// Takes the next word of the text and returns whether the row ends with it.
+    fn ends_with(&mut self, word: &str) -> bool {
+        let equal = self.words.iter().map(|one| u64::from(one == word));
+        let equal = (0..).zip(equal);
+        let equal = equal.fold(0, |all, (place, is_equal)| all | (is_equal << place));
+        self.begun = ((self.begun << 1) | 1) & equal;
+        (self.begun >> (self.words.len() - 1)) & 1 == 1
+    }
+
+    /// Marks the last words of those found, unless an earlier term did.
+    fn mark(&self, found: &mut [Option<usize>]) {
+        for place in found.iter_mut().rev().take(self.words.len()) {
+            *place = Some(place.map_or(self.number, |first| first.min(self.number)));
+        }
+    }
+}
+
+/// Where the characters of a text begin, and its end.
+enum Places {
+    /// Each takes a byte, of so many.
+    Bytes(usize),
+    Listed(Vec<usize>),
+}
+
+impl Places {
+    fn of(body: &str) -> Self {
+        if body.is_ascii() {
+            return Self::Bytes(body.len());
+        }
+        let starts = body.char_indices().map(|(at, _)| at);
+        Self::Listed(starts.chain([body.len()]).collect())
+    }
+
+    /// Returns the number of characters.
+    fn characters(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => *bytes,
+            Self::Listed(starts) => starts.len() - 1,
+        }
+    }
+
+    /// Returns how many characters begin before a byte.
+    fn before(&self, byte: usize) -> usize {
+        match self {
+            Self::Bytes(bytes) => byte.min(*bytes),
+            Self::Listed(starts) => starts.partition_point(|start| *start < byte),
+        }
+    }
+
+    /// Returns the byte at which a character begins; the end, if there are fewer.
+    fn byte(&self, character: usize) -> usize {
+        match self {
+            Self::Bytes(bytes) => character.min(*bytes),
+            Self::Listed(starts) => starts[character.min(starts.len() - 1)],
+        }
+    }
+}
+
+/// Returns the byte range to show.
 fn window(
-    bounds: &[usize],
-    words: &[Word],
-    marks: &[(usize, Range<usize>)],
+    places: &Places,
+    words: &[Range<usize>],
+    marks: &[Mark],
     chars_max: usize,
 ) -> Range<usize> {
-    let index_of = |byte: usize| bounds.partition_point(|bound| *bound < byte);
-    let end_of = |start: usize| start.saturating_add(chars_max).min(bounds.len() - 1);
+    let end_of = |start: usize| places.byte(start.saturating_add(chars_max));
     let mut best = (0, 0, 0, 0);
     // The marks inside slide along with the window: each comes in once and goes out once.
     let (mut inside, mut end) = (BTreeMap::<usize, usize>::new(), 0);
     for (index, (term, first)) in marks.iter().enumerate() {
-        let start = index_of(first.start);
-        let limit = bounds[end_of(start)];
+        let start = places.before(first.start);
+        let limit = end_of(start);
         end = end.max(index);
         while let Some((term, _)) = marks.get(end).filter(|(_, range)| range.end <= limit) {
             *inside.entry(*term).or_default() += 1;
@@ -156,7 +258,7 @@ fn window(
         }
         let (distinct, count) = (inside.len(), end - index);
         if (distinct, count) > (best.0, best.1) {
-            let last = index_of(marks[end - 1].1.end);
+            let last = places.before(marks[end - 1].1.end);
             best = (distinct, count, start, last);
         }
         if let Some(times) = inside.get_mut(term) {
@@ -171,21 +273,19 @@ fn window(
     let spare = chars_max.saturating_sub(last - first);
     let start = first
         .saturating_sub(spare / 2)
-        .min((bounds.len() - 1).saturating_sub(chars_max));
-    let (start, end) = (bounds[start], bounds[end_of(start)]);
-    whole_words(words, start..end, bounds[first])
+        .min(places.characters().saturating_sub(chars_max));
+    whole_words(words, places.byte(start)..end_of(start), places.byte(first))
 }
 
 /// Narrows a range so that it begins and ends between words, unless nothing would be left.
-fn whole_words(words: &[Word], range: Range<usize>, keep: usize) -> Range<usize> {
+fn whole_words(words: &[Range<usize>], range: Range<usize>, keep: usize) -> Range<usize> {
     let cut = |at: usize| {
-        words
-            .iter()
-            .find(|word| word.range.start < at && at < word.range.end)
+        let next = words.partition_point(|word| word.end <= at);
+        words.get(next).filter(|word| word.start < at)
     };
-    let start = cut(range.start).map_or(range.start, |word| word.range.end);
+    let start = cut(range.start).map_or(range.start, |word| word.end);
     let start = if start <= keep { start } else { range.start };
-    let end = cut(range.end).map_or(range.end, |word| word.range.start);
+    let end = cut(range.end).map_or(range.end, |word| word.start);
     let end = if end > keep.max(start) {
         end
     } else {
@@ -223,19 +323,31 @@ impl Term {
         })
     }
 
-    fn matches(&self, word: &Word, languages: Languages) -> bool {
+    /// Tells words that may be it from most that are not, without a look at languages or letters
+    /// that were swapped.
+    fn may_match(&self, word: &str) -> bool {
+        match self {
+            Self::Forms(stems, exact) => word == exact || stems.is_near(word.as_bytes()),
+            Self::Prefix(start) => word.starts_with(start.as_str()),
+            Self::Fuzzy(_) => true,
+            Self::Row(_) => false,
+        }
+    }
+
+    fn matches(&self, word: &str, languages: impl FnOnce() -> Languages) -> bool {
         match self {
             Self::Forms(stems, exact) => {
-                word.exact == *exact || stems.conflate(&word.exact, languages) != 0
+                word == exact
+                    || (stems.is_near(word.as_bytes()) && stems.conflate(word, languages()) != 0)
             }
-            Self::Prefix(start) => word.exact.starts_with(start.as_str()),
+            Self::Prefix(start) => word.starts_with(start.as_str()),
             Self::Fuzzy(guess) => {
                 let forgiven = if guess.chars().count() < 8 {
                     1
                 } else {
                     DISTANCE_MAX
                 };
-                distance(guess, &word.exact).is_some_and(|distance| distance <= forgiven)
+                distance(guess, word).is_some_and(|distance| distance <= forgiven)
             }
             Self::Row(_) => false,
         }

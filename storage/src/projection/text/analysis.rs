@@ -8,10 +8,11 @@
 //! longer than [`WORD_BYTES_MAX`] is cut there, the same way in texts and in queries, so that long
 //! identifiers are still found.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use tantivy::tokenizer::{
-    AsciiFoldingFilter, TextAnalyzer, Token, TokenStream, Tokenizer, TokenizerManager,
+    AsciiFoldingFilter, TextAnalyzer, Token, TokenFilter as _, TokenStream, Tokenizer,
+    TokenizerManager,
 };
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
@@ -34,21 +35,30 @@ pub struct Word {
 
 /// Returns the words of a text in their order.
 pub fn words(text: &str) -> Vec<Word> {
-    let mut analyzer = exact_analyzer();
-    let mut stream = analyzer.token_stream(text);
     let mut words = Vec::new();
+    each_word(text, |range, exact| {
+        words.push(Word {
+            is_character: text.get(range.clone()).is_some_and(begins_alone),
+            range,
+            exact: exact.to_owned(),
+        });
+        ControlFlow::Continue(())
+    });
+    words
+}
+
+/// Shows every word of a text with its place, in their order, until it is told to stop.
+pub(crate) fn each_word(text: &str, mut see: impl FnMut(Range<usize>, &str) -> ControlFlow<()>) {
+    let mut tokenizer = AsciiFoldingFilter.transform(WordTokenizer);
+    let mut stream = tokenizer.token_stream(text);
     while let Some(token) = stream.next() {
-        let range = token.offset_from..token.offset_to;
         // A pair is two words that are there already.
-        if token.position_length == 1 {
-            words.push(Word {
-                is_character: text.get(range.clone()).is_some_and(begins_alone),
-                range,
-                exact: token.text.clone(),
-            });
+        if token.position_length == 1
+            && see(token.offset_from..token.offset_to, &token.text).is_break()
+        {
+            return;
         }
     }
-    words
 }
 
 /// Returns whether a word begins with a character of a script that is searched without spaces.
@@ -141,7 +151,8 @@ impl TokenStream for WordStream<'_> {
                 self.pair = Some(self.at + character_bytes(next));
             }
         } else {
-            let ends = |c: char| stands_alone(c) || !(c.is_alphanumeric() || is_mark(c));
+            let goes_on = |c: char| !stands_alone(c) && (c.is_alphanumeric() || is_mark(c));
+            let ends = |c: char| !(c.is_ascii_alphanumeric() || goes_on(c));
             let rest = self.rest();
             self.at += rest.find(ends).unwrap_or(rest.len());
         }

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 /// The words at the beginning of a text that are looked at.
 const WORDS_LOOKED_AT: usize = 200;
 /// Longer words are no function words.
-const FUNCTION_BYTES_MAX: usize = 12;
+const FUNCTION_BYTES_MAX: usize = 6;
 /// What a function word says, dealt among the languages that have it.
 const VOTE: u32 = 24;
 /// Letters a form may be longer or shorter than another.
@@ -122,7 +122,12 @@ impl Languages {
         for word in words.take(WORDS_LOOKED_AT) {
             if word.len() <= FUNCTION_BYTES_MAX {
                 lower.clear();
-                lower.extend(word.chars().flat_map(char::to_lowercase));
+                if word.is_ascii() {
+                    lower.push_str(word);
+                    lower.make_ascii_lowercase();
+                } else {
+                    lower.extend(word.chars().flat_map(char::to_lowercase));
+                }
                 vote(&mut votes, &lower);
             }
         }
@@ -233,7 +238,7 @@ impl Stems {
 
     /// Tells words that may be forms of this one from most that are not, much faster than
     /// [`Stems::conflate`].
-    pub(super) fn is_near(&self, other: &[u8]) -> bool {
+    pub(crate) fn is_near(&self, other: &[u8]) -> bool {
         self.near(other).next().is_some()
     }
 
@@ -282,6 +287,12 @@ mod tests {
         let all = LANGUAGES.iter().enumerate();
         let inside = all.filter(|(place, _)| (languages >> place) & 1 == 1);
         inside.map(|(_, (algorithm, _))| algorithm.name()).collect()
+    }
+
+    #[test]
+    fn no_function_word_is_too_long_to_be_looked_at() {
+        let longest = functions().keys().map(|word| word.len()).max();
+        assert_eq!(longest, Some(FUNCTION_BYTES_MAX));
     }
 
     #[test]
