@@ -81,6 +81,8 @@ pub(super) struct Tallies {
 /// A document with its score; greater is better, and of equals the smaller slot.
 #[derive(Debug, Clone, Copy)]
 struct Ranked {
+    /// Whether it comes before all that do not pass.
+    passes: bool,
     score: f32,
     slot: Slot,
     address: DocAddress,
@@ -119,9 +121,6 @@ impl Plan {
             self.tally(view, ordinal, &flats, &mut room.tallies);
         }
         let best = self.choose(view, rooms, limit);
-        for room in rooms.iter_mut() {
-            room.tallies.clear();
-        }
         self.explain(rooms, &best)
     }
 
@@ -171,26 +170,27 @@ impl Plan {
         }
     }
 
-    fn choose(&self, view: &View<'_>, rooms: &[Room], limit: usize) -> Vec<Ranked> {
+    /// Returns the best of those that were tallied, and clears the tallies.
+    fn choose(&self, view: &View<'_>, rooms: &mut [Room], limit: usize) -> Vec<Ranked> {
         let required = self.needed(Need::Required);
         let needed = required + self.needed(Need::Wanted);
-        // Raised by the best score of all, a document with every word passes any that lacks one.
+        // Of a short query, a document with every word passes any that lacks one.
         let is_short = (2..=COMPLETE_WORDS_MAX).contains(&needed);
-        let tallies = || rooms.iter().map(|room| &room.tallies);
-        let scores = tallies().flat_map(Tallies::iter);
-        let best = scores.map(|(_, tally)| tally.score).fold(0.0, f32::max);
-        let raise = if is_short { best } else { 0.0 };
+        let mut best = 0.0_f32;
         let mut heap: BinaryHeap<Reverse<Ranked>> = BinaryHeap::new();
-        for ((ordinal, segment), tallies) in (0_u32..).zip(&view.segments).zip(tallies()) {
-            for (doc, tally) in tallies.iter() {
+        for ((ordinal, segment), room) in (0_u32..).zip(&view.segments).zip(rooms) {
+            for (doc, tally) in room.tallies.drain() {
+                best = best.max(tally.score);
                 let has = tally.parts;
                 if usize::from(has.required) < required {
                     continue;
                 }
-                let is_complete = usize::from(has.required + has.wanted) == needed;
-                let score = tally.score + if is_complete { raise } else { 0.0 };
+                let passes = is_short && usize::from(has.required + has.wanted) == needed;
+                let score = tally.score;
                 let is_full = heap.len() == limit;
-                if is_full && heap.peek().is_some_and(|worst| score < worst.0.score) {
+                let worst = heap.peek().filter(|_| is_full);
+                if worst.is_some_and(|Reverse(worst)| (passes, score) < (worst.passes, worst.score))
+                {
                     continue;
                 }
                 let Some(slot) = segment.slot(doc) else {
@@ -198,6 +198,7 @@ impl Plan {
                 };
                 let address = DocAddress::new(ordinal, doc);
                 heap.push(Reverse(Ranked {
+                    passes,
                     score,
                     slot,
                     address,
@@ -207,8 +208,12 @@ impl Plan {
                 }
             }
         }
-        let sorted = heap.into_sorted_vec();
-        sorted.into_iter().map(|Reverse(ranked)| ranked).collect()
+        let sorted = heap.into_sorted_vec().into_iter();
+        let raised = sorted.map(|Reverse(ranked)| Ranked {
+            score: ranked.score + if ranked.passes { best } else { 0.0 },
+            ..ranked
+        });
+        raised.collect()
     }
 
     /// Says for every hit which words it has and how they were found.
@@ -260,15 +265,11 @@ impl Tallies {
         self.of.resize(documents, Tally::default());
     }
 
-    fn clear(&mut self) {
-        for doc in self.found.drain(..) {
-            self.of[place(doc)] = Tally::default();
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (DocId, Tally)> + '_ {
-        let found = self.found.iter();
-        found.map(|doc| (*doc, self.of[place(*doc)]))
+    /// Returns the tally of each document that has any part, and clears it.
+    fn drain(&mut self) -> impl Iterator<Item = (DocId, Tally)> + '_ {
+        let of = &mut self.of;
+        let found = self.found.drain(..);
+        found.map(|doc| (doc, std::mem::take(&mut of[place(doc)])))
     }
 }
 
@@ -295,8 +296,9 @@ fn float(number: u64) -> f32 {
 
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.score
-            .total_cmp(&other.score)
+        self.passes
+            .cmp(&other.passes)
+            .then(self.score.total_cmp(&other.score))
             .then(other.slot.cmp(&self.slot))
     }
 }

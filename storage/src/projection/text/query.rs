@@ -86,7 +86,7 @@ impl Reader {
         phrase.truncate(self.room);
         self.room -= phrase.len();
         if !phrase.is_empty() {
-            self.units.push(Unit::Quoted(phrase));
+            self.once(Unit::Quoted(phrase));
         }
     }
 
@@ -142,7 +142,14 @@ impl Reader {
 
     fn join(&mut self, run: &[Word]) {
         let exact = run.iter().map(|word| word.exact.clone());
-        self.units.push(Unit::Joined(exact.collect()));
+        self.once(Unit::Joined(exact.collect()));
+    }
+
+    /// Takes a part of the query, unless it stands there already.
+    fn once(&mut self, unit: Unit) {
+        if !self.units.contains(&unit) {
+            self.units.push(unit);
+        }
     }
 
     fn word(&mut self, word: String, prefix: bool) {
@@ -212,6 +219,7 @@ mod tests {
         check("iPhone手机", "iphone 手机");
         check("wo ist die Rechnung", "rechnung*");
         check("dog dog Dog", "dog*");
+        check("a_b \"c d\" a_b \"c d\" ", "a-b b \"c d\"");
         check("\"\" * ( ) AND: ^~ \\", "and");
         check("\"\" * ( ) : ^~ \\", "");
         check("", "");
