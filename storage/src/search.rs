@@ -134,7 +134,7 @@ pub fn search_with(
             }
         }
     };
-    let mut hits = fusion::fuse(&by_text, &by_vector, request.mode, request.fusion);
+    let mut hits = fusion::fuse(by_text, &by_vector, request.mode, request.fusion);
     hits.truncate(request.limit);
     Ok(hits)
 }

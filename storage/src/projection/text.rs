@@ -36,8 +36,8 @@ mod gather;
 pub(crate) mod language;
 mod plan;
 mod query;
-mod room;
 mod schema;
+mod sheet;
 mod view;
 
 pub use analysis::{WORD_BYTES_MAX, Word, words};
@@ -47,8 +47,8 @@ use columns::Unpacked;
 use directory::SealedDirectory;
 use plan::Plan;
 pub use query::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, TextQuery};
-use room::Rooms;
 use schema::Fields;
+use sheet::Sheets;
 use view::View;
 
 /// Log positions without a change to any document that a flush does not save.
@@ -130,7 +130,7 @@ pub struct TextIndex {
     reader: IndexReader,
     fields: Fields,
     unpacked: Unpacked,
-    rooms: Rooms,
+    sheets: Sheets,
     /// Counts calls that changed something, and how many of them searches already see.
     changes: AtomicU64,
     visible: AtomicU64,
@@ -165,7 +165,7 @@ impl TextIndex {
             reader: opened.reader,
             fields: opened.fields,
             unpacked: Unpacked::default(),
-            rooms: Rooms::default(),
+            sheets: Sheets::default(),
             changes: AtomicU64::new(0),
             visible: AtomicU64::new(0),
             kept: AtomicU64::new(0),
@@ -322,11 +322,10 @@ impl TextIndex {
         if view.count == 0 {
             return Ok(Vec::new());
         }
-        let mut rooms = self.rooms.take(&view);
-        let plan = Plan::new(&view, &self.fields, &query.units, limit, &mut rooms)?;
-        let hits = plan.run(&view, limit, &mut rooms);
-        self.rooms.give_back(rooms);
-        Ok(hits)
+        let mut sheets = self.sheets.take(&view);
+        let plan = Plan::new(&view, &self.fields, &query.units, limit, &mut sheets)?;
+        self.sheets.give_back(sheets);
+        Ok(plan.run(&view, limit))
     }
 
     /// Reads every page of the files that searches use; returns how many there are, and those that do

@@ -15,10 +15,11 @@
 //! Invariant: a slot that is not allowed has no influence on the result, not even on its order.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use pulp::{Arch, NullaryFnOnce};
+use rustc_hash::FxHashMap;
 
 use crate::slots::{Slot, SlotSet};
 
@@ -69,7 +70,8 @@ pub enum VectorError {
 #[derive(Debug)]
 pub struct VectorIndex {
     dimensions: usize,
-    places: HashMap<Slot, Place>,
+    /// Slots are numbers of this node's own, so nobody can make them collide.
+    places: FxHashMap<Slot, Place>,
     rows: Quantised,
     signs: Signs,
     /// Whose each row is; nobody's, if it belongs to no slot any more.
@@ -95,7 +97,7 @@ impl VectorIndex {
     pub fn new(dimensions: usize) -> Self {
         Self {
             dimensions,
-            places: HashMap::new(),
+            places: FxHashMap::default(),
             rows: Quantised::default(),
             signs: Signs::new(dimensions),
             owners: Vec::new(),

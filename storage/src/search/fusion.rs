@@ -35,7 +35,7 @@ impl Default for Fusion {
 
 /// Fuses hits by words and hits by meaning, best first, equals by slot.
 pub fn fuse(
-    text: &[TextHit],
+    text: Vec<TextHit>,
     vectors: &[(Slot, f32)],
     mode: SearchMode,
     fusion: Fusion,
@@ -61,7 +61,7 @@ pub fn fuse(
                 .or_insert_with(|| unexplained(found.slot));
             hit.score += (1.0 - weight) * normalised(found.score, 0.0, best_text);
             hit.why.text = Some(found.score);
-            hit.why.terms.clone_from(&found.matched);
+            hit.why.terms = found.matched;
             hit.why.match_kind = Some(found.kind);
         }
     }
@@ -124,7 +124,7 @@ mod tests {
             vector_weight: 0.25,
             cosine_floor: 0.5,
         };
-        let hits = fuse(&text.collect::<Vec<_>>(), &vectors, mode, fusion);
+        let hits = fuse(text.collect(), &vectors, mode, fusion);
         let slots: Vec<_> = hits.iter().map(|hit| hit.slot.0).collect();
         assert_eq!(
             slots,

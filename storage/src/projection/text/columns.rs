@@ -13,8 +13,8 @@ use tantivy::index::SegmentId;
 use tantivy::{DocId, SegmentReader};
 
 use super::forms::Forms;
-use super::gather::place;
 use super::schema::{LANGUAGES, SLOT};
+use super::sheet::place;
 use crate::slots::Slot;
 
 /// The numbers of a segment's documents, by their place; and forms of words.

@@ -10,18 +10,17 @@
 use std::cell::LazyCell;
 use std::collections::HashMap;
 
-use tantivy::postings::TermInfo;
 use tantivy::query::{EnableScoring, FuzzyTermQuery, PhraseQuery, Query};
 use tantivy::schema::IndexRecordOption;
-use tantivy::{DocId, DocSet, InvertedIndexReader, TERMINATED, Term};
+use tantivy::{InvertedIndexReader, Term};
 
 use super::MatchKind;
 use super::analysis::begins_alone;
 use super::forms::Form;
 use super::language::{Languages, Stems};
-use super::room::Room;
 use super::schema::Fields;
-use super::view::{Segment, View};
+use super::sheet::{Lists, Sheet};
+use super::view::View;
 
 /// How often a word as asked for counts beside another form of it.
 const EXACT_WEIGHT: f32 = 1.5;
@@ -37,45 +36,20 @@ const FUZZY_CHARS_TWICE: usize = 8;
 /// Longer words are not guessed at: the automaton grows with the word.
 const FUZZY_CHARS_MAX: usize = 64;
 
-/// A document that has a part of the query.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
-    pub(super) doc: DocId,
-    /// How often, with its fields and forms weighed.
-    pub(super) weight: f32,
-    /// How most surely.
-    pub(super) kind: MatchKind,
-    /// Which length its text has.
-    pub(super) length: u8,
-}
-
-/// The documents that have a part of the query, for each segment.
-pub(super) type Lists = Vec<Vec<Found>>;
-
 /// Looks words up.
 pub(super) struct Gather<'a> {
     view: &'a View<'a>,
     fields: &'a Fields,
-    sheets: Vec<&'a mut Sheet>,
-}
-
-/// What is known of the documents of a segment while one part is looked up.
-#[derive(Default)]
-pub(super) struct Sheet {
-    /// Zero where a document does not have it.
-    weights: Vec<f32>,
-    /// Says nothing where the weight is zero.
-    kinds: Vec<MatchKind>,
-    touched: Vec<DocId>,
+    sheets: &'a mut [Sheet],
 }
 
 impl<'a> Gather<'a> {
-    pub(super) fn new(view: &'a View<'a>, fields: &'a Fields, rooms: &'a mut [Room]) -> Self {
-        let sheets = rooms.iter_mut().map(|room| &mut room.sheet);
+    /// Looks up in a view, with a clear sheet for each of its segments.
+    pub(super) fn new(view: &'a View<'a>, fields: &'a Fields, sheets: &'a mut [Sheet]) -> Self {
         Self {
             view,
             fields,
-            sheets: sheets.collect(),
+            sheets,
         }
     }
 
@@ -115,7 +89,7 @@ impl<'a> Gather<'a> {
     }
 
     fn count(&self) -> usize {
-        self.sheets.iter().map(|sheet| sheet.touched.len()).sum()
+        self.sheets.iter().map(Sheet::len).sum()
     }
 
     fn take(&mut self) -> Lists {
@@ -125,7 +99,7 @@ impl<'a> Gather<'a> {
 
     /// Finds the word as it is.
     fn exactly(&mut self, word: &str) -> tantivy::Result<()> {
-        for (segment, sheet) in self.view.segments.iter().zip(&mut self.sheets) {
+        for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
             for (field, weight) in self.fields.weighted() {
                 let index = segment.reader.inverted_index(field)?;
                 if let Some(term) = index.terms().get(word)? {
@@ -145,7 +119,7 @@ impl<'a> Gather<'a> {
             stems: LazyCell::new(|| Stems::of(word)),
             known: HashMap::new(),
         };
-        for (segment, sheet) in self.view.segments.iter().zip(&mut self.sheets) {
+        for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
             for (field, weight) in self.fields.weighted() {
                 let index = segment.reader.inverted_index(field)?;
                 let forms = segment.forms();
@@ -161,7 +135,7 @@ impl<'a> Gather<'a> {
 
     /// Finds longer words that begin with it.
     fn longer(&mut self, word: &str) -> tantivy::Result<()> {
-        for (segment, sheet) in self.view.segments.iter().zip(&mut self.sheets) {
+        for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
             for (field, weight) in self.fields.weighted() {
                 let index = segment.reader.inverted_index(field)?;
                 let mut terms = beginning_with(&index, word)?;
@@ -191,7 +165,7 @@ impl<'a> Gather<'a> {
     fn matching(&mut self, query: &dyn Query, weight: f32, kind: MatchKind) -> tantivy::Result<()> {
         let searching = EnableScoring::disabled_from_searcher(self.view.searcher);
         let matches = query.weight(searching)?;
-        for (segment, sheet) in self.view.segments.iter().zip(&mut self.sheets) {
+        for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
             sheet.mark(segment, matches.scorer(segment.reader, 1.0)?, weight, kind);
         }
         Ok(())
@@ -231,91 +205,6 @@ impl<F: FnOnce() -> Stems> Others<F> {
         }
         Ok(forms)
     }
-}
-
-impl Sheet {
-    /// Has a place for so many documents.
-    pub(super) fn make_room(&mut self, documents: usize) {
-        let documents = documents.max(self.weights.len());
-        self.weights.resize(documents, 0.0);
-        self.kinds.resize(documents, MatchKind::Fuzzy);
-    }
-
-    /// Adds every time that visible documents of these languages have a term.
-    fn count(
-        &mut self,
-        segment: &Segment<'_>,
-        index: &InvertedIndexReader,
-        term: &TermInfo,
-        languages: u64,
-        (weight, kind): (f32, MatchKind),
-    ) -> tantivy::Result<()> {
-        let with_times = IndexRecordOption::WithFreqs;
-        let mut postings = index.read_block_postings_from_terminfo(term, with_times)?;
-        let in_all = languages == Languages::ALL.0;
-        while !postings.docs().is_empty() {
-            for (&doc, &times) in postings.docs().iter().zip(postings.freqs()) {
-                if (in_all || segment.speaks(doc, languages)) && segment.shows(doc) {
-                    let times = u16::try_from(times).unwrap_or(u16::MAX);
-                    self.add(doc, weight * f32::from(times), kind);
-                }
-            }
-            postings.advance();
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, doc: DocId, weight: f32, kind: MatchKind) {
-        let at = place(doc);
-        if self.weights[at] == 0.0 {
-            self.touched.push(doc);
-            self.kinds[at] = kind;
-        } else {
-            self.kinds[at] = self.kinds[at].min(kind);
-        }
-        self.weights[at] += weight;
-    }
-
-    /// Takes visible documents in that have nothing surer; the best field counts, once.
-    fn mark(
-        &mut self,
-        segment: &Segment<'_>,
-        mut documents: impl DocSet,
-        weight: f32,
-        kind: MatchKind,
-    ) {
-        while documents.doc() != TERMINATED {
-            let doc = documents.doc();
-            let at = place(doc);
-            let has = self.weights[at];
-            if has == 0.0 && segment.shows(doc) {
-                self.add(doc, weight, kind);
-            } else if has != 0.0 && self.kinds[at] == kind {
-                self.weights[at] = has.max(weight);
-            }
-            documents.advance();
-        }
-    }
-
-    fn take(&mut self, segment: &Segment<'_>) -> Vec<Found> {
-        let weights = &mut self.weights;
-        let kinds = &self.kinds;
-        let found = self.touched.drain(..).map(|doc| {
-            let at = place(doc);
-            Found {
-                doc,
-                weight: std::mem::take(&mut weights[at]),
-                kind: kinds[at],
-                length: segment.length(doc),
-            }
-        });
-        found.collect()
-    }
-}
-
-/// Returns the place of a document in a list over a segment.
-pub(super) fn place(doc: DocId) -> usize {
-    usize::try_from(doc).unwrap_or(usize::MAX)
 }
 
 /// Returns the terms of a dictionary with a beginning, in order.

@@ -5,18 +5,18 @@
 //! is comes from the documents that have it in any form. A part that few have thus leads, whatever
 //! the language or the field. The length of a text is held against the mean of the documents found.
 //!
-//! Flow: units -> [`Plan::new`] (gathers) -> [`Plan::run`]: tally, choose, explain.
+//! Flow: units -> [`Plan::new`] (gathers) -> [`Plan::run`]: tally, choose the best, explain.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
-use tantivy::{DocAddress, DocId};
+use tantivy::{DocId, TERMINATED};
 
-use super::gather::{Gather, Lists, place};
+use super::gather::Gather;
 use super::query::Unit;
-use super::room::Room;
 use super::schema::Fields;
-use super::view::{View, words_of};
+use super::sheet::{Found, Lists, Sheet, place};
+use super::view::{Segment, View, words_of};
 use super::{MatchKind, TextHit, written};
 use crate::slots::Slot;
 
@@ -26,6 +26,8 @@ const K1: f32 = 1.2;
 const B: f32 = 0.75;
 /// How much more a phrase counts than a word as rare.
 const PHRASE_BOOST: f32 = 2.0;
+/// How many documents are tallied at a time; a tally takes eight bytes.
+const TALLIED: usize = 2048;
 /// How many lengths of texts are told apart.
 const LENGTHS: usize = 256;
 /// In queries of more words than this, a document with all of them has no precedence: who asks in a
@@ -69,13 +71,11 @@ struct Tally {
     parts: Parts,
 }
 
-/// The tallies of a segment.
-#[derive(Default)]
-pub(super) struct Tallies {
-    /// By the place of the document; nothing where no part was found.
+/// The tallies of [`TALLIED`] documents that follow each other.
+struct Tallies {
     of: Vec<Tally>,
-    /// The documents that have any part.
-    found: Vec<DocId>,
+    /// The places of those that have any part.
+    begun: Vec<usize>,
 }
 
 /// A document with its score; greater is better, and of equals the smaller slot.
@@ -85,7 +85,9 @@ struct Ranked {
     passes: bool,
     score: f32,
     slot: Slot,
-    address: DocAddress,
+    /// Where it is.
+    segment: usize,
+    doc: DocId,
 }
 
 impl Plan {
@@ -95,9 +97,9 @@ impl Plan {
         fields: &Fields,
         units: &[Unit],
         limit: usize,
-        rooms: &mut [Room],
+        sheets: &mut [Sheet],
     ) -> tantivy::Result<Self> {
-        let mut gather = Gather::new(view, fields, rooms);
+        let mut gather = Gather::new(view, fields, sheets);
         let parts = units.iter().map(|unit| {
             let (need, label, lists) = match unit {
                 Unit::Word { word, prefix } => {
@@ -115,13 +117,9 @@ impl Plan {
     }
 
     /// Returns the best hits: of a short query, those with all words before the others.
-    pub(super) fn run(&self, view: &View<'_>, limit: usize, rooms: &mut [Room]) -> Vec<TextHit> {
-        let flats = self.flats();
-        for (ordinal, room) in rooms.iter_mut().enumerate() {
-            self.tally(view, ordinal, &flats, &mut room.tallies);
-        }
-        let best = self.choose(view, rooms, limit);
-        self.explain(rooms, &best)
+    pub(super) fn run(&self, view: &View<'_>, limit: usize) -> Vec<TextHit> {
+        let best = self.best(view, limit);
+        self.explain(&best)
     }
 
     fn needed(&self, need: Need) -> usize {
@@ -144,105 +142,56 @@ impl Plan {
         words.map(|words| K1 * (1.0 - B + B * (float(words.into()) / mean)))
     }
 
-    /// Counts the parts of the query that each document of a segment has, and scores it.
-    fn tally(
-        &self,
-        view: &View<'_>,
-        ordinal: usize,
-        flats: &[f32; LENGTHS],
-        tallies: &mut Tallies,
-    ) {
-        for part in &self.parts {
-            let rarity = part.rarity(view.count);
-            for found in &part.lists[ordinal] {
-                let tally = &mut tallies.of[place(found.doc)];
-                if tally.parts == Parts::default() {
-                    tallies.found.push(found.doc);
+    /// Scores the documents and returns the best. They are tallied some at a time, so that the tallies
+    /// stay in the processor's cache.
+    fn best(&self, view: &View<'_>, limit: usize) -> Vec<Ranked> {
+        let flats = self.flats();
+        let rarities: Vec<f32> = self
+            .parts
+            .iter()
+            .map(|part| part.rarity(view.count))
+            .collect();
+        let mut best = Best::new(self, limit);
+        let mut tallies = Tallies::new();
+        for (ordinal, segment) in view.segments.iter().enumerate() {
+            let lists = self.parts.iter().map(|part| part.lists[ordinal].as_slice());
+            let mut rest: Vec<&[Found]> = lists.collect();
+            while let Some(next) = rest
+                .iter()
+                .filter_map(|list| list.first())
+                .map(|found| found.doc)
+                .min()
+            {
+                let first = place(next);
+                for ((part, rarity), list) in self.parts.iter().zip(&rarities).zip(&mut rest) {
+                    let near = list.partition_point(|found| place(found.doc) < first + TALLIED);
+                    let (near, later) = list.split_at(near);
+                    *list = later;
+                    for found in near {
+                        let flat = found.weight + flats[usize::from(found.length)];
+                        let score = rarity * found.weight * (K1 + 1.0) / flat;
+                        tallies.add(place(found.doc) - first, score, part.need);
+                    }
                 }
-                match part.need {
-                    Need::Required => tally.parts.required += 1,
-                    Need::Wanted => tally.parts.wanted += 1,
-                    Need::Bonus => tally.parts.bonus += 1,
-                }
-                let flat = found.weight + flats[usize::from(found.length)];
-                tally.score += rarity * found.weight * (K1 + 1.0) / flat;
-            }
-        }
-    }
-
-    /// Returns the best of those that were tallied, and clears the tallies.
-    fn choose(&self, view: &View<'_>, rooms: &mut [Room], limit: usize) -> Vec<Ranked> {
-        let required = self.needed(Need::Required);
-        let needed = required + self.needed(Need::Wanted);
-        // Of a short query, a document with every word passes any that lacks one.
-        let is_short = (2..=COMPLETE_WORDS_MAX).contains(&needed);
-        let mut best = 0.0_f32;
-        let mut heap: BinaryHeap<Reverse<Ranked>> = BinaryHeap::new();
-        for ((ordinal, segment), room) in (0_u32..).zip(&view.segments).zip(rooms) {
-            for (doc, tally) in room.tallies.drain() {
-                best = best.max(tally.score);
-                let has = tally.parts;
-                if usize::from(has.required) < required {
-                    continue;
-                }
-                let passes = is_short && usize::from(has.required + has.wanted) == needed;
-                let score = tally.score;
-                let is_full = heap.len() == limit;
-                let worst = heap.peek().filter(|_| is_full);
-                if worst.is_some_and(|Reverse(worst)| (passes, score) < (worst.passes, worst.score))
-                {
-                    continue;
-                }
-                let Some(slot) = segment.slot(doc) else {
-                    continue;
-                };
-                let address = DocAddress::new(ordinal, doc);
-                heap.push(Reverse(Ranked {
-                    passes,
-                    score,
-                    slot,
-                    address,
-                }));
-                if is_full {
-                    heap.pop();
+                for (at, tally) in tallies.drain() {
+                    best.offer(tally, first + at, ordinal, segment);
                 }
             }
         }
-        let sorted = heap.into_sorted_vec().into_iter();
-        let raised = sorted.map(|Reverse(ranked)| Ranked {
-            score: ranked.score + if ranked.passes { best } else { 0.0 },
-            ..ranked
-        });
-        raised.collect()
+        best.into_sorted()
     }
 
     /// Says for every hit which words it has and how they were found.
-    fn explain(&self, rooms: &mut [Room], best: &[Ranked]) -> Vec<TextHit> {
-        let places: HashMap<DocAddress, usize> = (0..)
-            .zip(best)
-            .map(|(index, ranked)| (ranked.address, index))
-            .collect();
-        let mut reasons: Vec<Vec<(MatchKind, &str)>> = vec![Vec::new(); best.len()];
-        for (segment, (ordinal, room)) in (0_u32..).zip(rooms.iter_mut().enumerate()) {
-            // Looked at first: few of those found are hits.
-            let is_hit = &mut room.is_hit;
-            let hits = || best.iter().filter(|hit| hit.address.segment_ord == segment);
-            for ranked in hits() {
-                is_hit[place(ranked.address.doc_id)] = true;
-            }
-            for part in &self.parts {
-                let hits = part.lists[ordinal].iter();
-                for found in hits.filter(|found| is_hit[place(found.doc)]) {
-                    if let Some(index) = places.get(&DocAddress::new(segment, found.doc)) {
-                        reasons[*index].push((found.kind, part.label.as_str()));
-                    }
-                }
-            }
-            for ranked in hits() {
-                is_hit[place(ranked.address.doc_id)] = false;
-            }
-        }
-        let hits = best.iter().zip(reasons).map(|(ranked, reasons)| {
+    fn explain(&self, best: &[Ranked]) -> Vec<TextHit> {
+        let hits = best.iter().map(|ranked| {
+            let reasons = self.parts.iter().filter_map(|part| {
+                let list = &part.lists[ranked.segment];
+                let at = list
+                    .binary_search_by_key(&ranked.doc, |found| found.doc)
+                    .ok()?;
+                Some((list[at].kind, part.label.as_str()))
+            });
+            let reasons: Vec<(MatchKind, &str)> = reasons.collect();
             let kinds = reasons.iter().map(|(kind, _)| *kind);
             TextHit {
                 slot: ranked.slot,
@@ -259,17 +208,101 @@ impl Plan {
 }
 
 impl Tallies {
-    /// Has a place for so many documents.
-    pub(super) fn make_room(&mut self, documents: usize) {
-        let documents = documents.max(self.of.len());
-        self.of.resize(documents, Tally::default());
+    fn new() -> Self {
+        Self {
+            of: vec![Tally::default(); TALLIED],
+            begun: Vec::with_capacity(TALLIED),
+        }
     }
 
-    /// Returns the tally of each document that has any part, and clears it.
-    fn drain(&mut self) -> impl Iterator<Item = (DocId, Tally)> + '_ {
+    #[inline]
+    fn add(&mut self, at: usize, score: f32, need: Need) {
+        let tally = &mut self.of[at];
+        if tally.parts == Parts::default() {
+            self.begun.push(at);
+        }
+        tally.score += score;
+        match need {
+            Need::Required => tally.parts.required += 1,
+            Need::Wanted => tally.parts.wanted += 1,
+            Need::Bonus => tally.parts.bonus += 1,
+        }
+    }
+
+    /// Returns the tally of each document that has any part, by its place, and clears it.
+    fn drain(&mut self) -> impl Iterator<Item = (usize, Tally)> + '_ {
         let of = &mut self.of;
-        let found = self.found.drain(..);
-        found.map(|doc| (doc, std::mem::take(&mut of[place(doc)])))
+        let begun = self.begun.drain(..);
+        begun.map(|at| (at, std::mem::take(&mut of[at])))
+    }
+}
+
+/// The best documents so far.
+struct Best {
+    limit: usize,
+    /// How many parts a document must have to be found, and how many to have every one.
+    required: usize,
+    needed: usize,
+    /// Whether one that has every part comes before all that lack one.
+    is_short: bool,
+    /// The best score of all.
+    score: f32,
+    /// The worst is on top.
+    heap: BinaryHeap<Reverse<Ranked>>,
+}
+
+impl Best {
+    fn new(plan: &Plan, limit: usize) -> Self {
+        let required = plan.needed(Need::Required);
+        let needed = required + plan.needed(Need::Wanted);
+        Self {
+            limit,
+            required,
+            needed,
+            is_short: (2..=COMPLETE_WORDS_MAX).contains(&needed),
+            score: 0.0,
+            heap: BinaryHeap::new(),
+        }
+    }
+
+    fn offer(&mut self, tally: Tally, at: usize, ordinal: usize, segment: &Segment<'_>) {
+        self.score = self.score.max(tally.score);
+        let has = tally.parts;
+        if usize::from(has.required) < self.required {
+            return;
+        }
+        let passes = self.is_short && usize::from(has.required + has.wanted) == self.needed;
+        let score = tally.score;
+        let is_full = self.heap.len() == self.limit;
+        let worst = self.heap.peek().filter(|_| is_full);
+        if worst.is_some_and(|Reverse(worst)| (passes, score) < (worst.passes, worst.score)) {
+            return;
+        }
+        let doc = DocId::try_from(at).unwrap_or(TERMINATED);
+        let Some(slot) = segment.slot(doc) else {
+            return;
+        };
+        self.heap.push(Reverse(Ranked {
+            passes,
+            score,
+            slot,
+            segment: ordinal,
+            doc,
+        }));
+        if is_full {
+            self.heap.pop();
+        }
+    }
+
+    /// Returns them, best first. Raised by the best score of all, those that pass have greater ones
+    /// than the others.
+    fn into_sorted(self) -> Vec<Ranked> {
+        let sorted = self.heap.into_sorted_vec().into_iter();
+        let raised = sorted.map(|Reverse(ranked)| Ranked {
+            score: ranked.score + if ranked.passes { self.score } else { 0.0 },
+            ..ranked
+        });
+        raised.collect()
     }
 }
 
