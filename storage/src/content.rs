@@ -27,6 +27,10 @@ pub(crate) const PURGED: &[u8] = &[];
 pub(crate) trait Rows {
     /// Returns a row.
     fn row(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, KvError>;
+    /// Returns rows of one keyspace, in the order asked.
+    fn rows(&self, keyspace: Keyspace, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, KvError> {
+        keys.iter().map(|key| self.row(keyspace, key)).collect()
+    }
     /// Returns the key under which rows are named.
     fn names(&self) -> &OpaqueKey;
 }
@@ -53,26 +57,47 @@ pub(crate) fn of_root(
     memory: MemoryId,
     number: u64,
 ) -> Result<Option<Content>, StoreError> {
-    let Some(bytes) = rows.row(layout::LOG, &ordered(number))? else {
-        return Ok(None);
-    };
-    let event: Signed<Event> = Signed::from_bytes(&bytes).map_err(|source| StoreError::Row {
-        keyspace: layout::LOG.0,
-        source,
-    })?;
-    let header = event.header();
-    let Some(commitment) = header.commitment else {
-        return Ok(None);
-    };
-    let row = key_row(rows.names(), memory, header.epoch, &commitment);
-    let Some(key) = rows.row(layout::KEY, &row)?.and_then(key_of) else {
-        return Ok(None);
-    };
+    let mut contents = of_roots(rows, &[(memory, number)])?;
+    Ok(contents.pop().flatten())
+}
+
+/// Reads what the roots of memories say, each at its place in the log, in the order asked.
+pub(crate) fn of_roots(
+    rows: &impl Rows,
+    roots: &[(MemoryId, u64)],
+) -> Result<Vec<Option<Content>>, StoreError> {
+    let places = roots.iter().map(|(_, number)| ordered(*number).to_vec());
+    let events = rows.rows(layout::LOG, &places.collect::<Vec<_>>())?;
+    let mut sealed = Vec::new();
+    for (at, (event, (memory, _))) in events.into_iter().zip(roots).enumerate() {
+        let Some(bytes) = event else { continue };
+        let event: Signed<Event> =
+            Signed::from_bytes(&bytes).map_err(|source| StoreError::Row {
+                keyspace: layout::LOG.0,
+                source,
+            })?;
+        let header = event.header();
+        if let Some(commitment) = header.commitment {
+            let name = key_row(rows.names(), *memory, header.epoch, &commitment);
+            sealed.push((at, event, name));
+        }
+    }
+    let names = sealed.iter().map(|(_, _, name)| name.clone());
+    let keys = rows.rows(layout::KEY, &names.collect::<Vec<_>>())?;
+    let mut contents = vec![None; roots.len()];
+    for ((at, event, _), key) in sealed.iter().zip(keys) {
+        if let Some(key) = key.and_then(key_of) {
+            contents[*at] = Some(opened(roots[*at].1, event, key)?);
+        }
+    }
+    Ok(contents)
+}
+
+fn opened(number: u64, root: &Signed<Event>, key: [u8; 32]) -> Result<Content, StoreError> {
     let unread = |error: String| StoreError::Replay(number, error);
-    let body = event.event().open(&ContentKey::from_bytes(key));
+    let body = root.event().open(&ContentKey::from_bytes(key));
     let body = body.map_err(|error| unread(error.to_string()))?;
-    let content = Content::from_bytes(&body).map_err(|error| unread(error.to_string()))?;
-    Ok(Some(content))
+    Content::from_bytes(&body).map_err(|error| unread(error.to_string()))
 }
 
 /// Returns the name of the row of a content key: several devices may draw a key for the same

@@ -231,15 +231,37 @@ impl Store {
 
     /// Returns the content of a memory as it stands; none if it is unknown or purged.
     pub fn content(&self, memory: MemoryId) -> Result<Option<Content>, StoreError> {
-        // The state knows where an unedited one is. It is not waited for: the caller may hold it.
-        let place = self.state.try_read().ok().and_then(|state| {
-            let facts = state.memories.get(&memory)?;
-            facts.is_unedited().then_some(facts.slot)
-        });
-        match place {
+        match self.place_of_unedited(memory) {
             Some(number) => content::of_root(self, memory, number),
             None => content::content(self, memory),
         }
+    }
+
+    /// Returns the contents of memories as [`Store::content`] does, in the order asked.
+    pub fn contents(&self, memories: &[MemoryId]) -> Result<Vec<Option<Content>>, StoreError> {
+        let mut contents = vec![None; memories.len()];
+        let (mut places, mut roots) = (Vec::new(), Vec::new());
+        for (place, memory) in memories.iter().enumerate() {
+            match self.place_of_unedited(*memory) {
+                Some(number) => {
+                    places.push(place);
+                    roots.push((*memory, number));
+                }
+                None => contents[place] = content::content(self, *memory)?,
+            }
+        }
+        for (place, content) in places.into_iter().zip(content::of_roots(self, &roots)?) {
+            contents[place] = content;
+        }
+        Ok(contents)
+    }
+
+    /// Returns the place in the log of the root of a memory that nobody edited.
+    fn place_of_unedited(&self, memory: MemoryId) -> Option<u64> {
+        // The state is not waited for: the caller may hold it.
+        let state = self.state.try_read().ok()?;
+        let facts = state.memories.get(&memory)?;
+        facts.is_unedited().then_some(facts.slot)
     }
 
     /// Returns an event of the log.
@@ -292,6 +314,9 @@ impl Store {
 impl content::Rows for Store {
     fn row(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         self.kv.get(keyspace, key)
+    }
+    fn rows(&self, keyspace: Keyspace, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, KvError> {
+        self.kv.get_many(keyspace, keys)
     }
     fn names(&self) -> &OpaqueKey {
         &self.opaque

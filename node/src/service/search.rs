@@ -23,6 +23,8 @@ use storage::store::state::State;
 
 const LIMIT_DEFAULT: usize = 10;
 const SNIPPET_CHARS: usize = 200;
+/// Hits whose texts are read at a time; a text may have 256 KiB.
+const READ_TOGETHER: usize = 16;
 
 /// What was found, and by what.
 pub(super) struct Answer {
@@ -115,11 +117,7 @@ impl Services {
             (meaning.model, meaning.lag, meaning.chosen)
         };
         let found = found.map_err(failed)?;
-        let mut hits = Vec::with_capacity(found.len());
-        let mut snippets = Snippets::default();
-        for hit in found {
-            hits.extend(self.show(hit, &mut snippets)?);
-        }
+        let hits = self.show(found)?;
         let facets = if request.facets {
             Some(self.facets(asked.query, asked.allowed)?)
         } else {
@@ -165,24 +163,27 @@ impl Services {
         Ok(Some(Arc::new(slots)))
     }
 
-    fn show(&self, hit: search::Hit, snippets: &mut Snippets) -> Result<Option<Hit>, Failure> {
-        let found = self.store().read(|state| {
-            let facts = state
-                .slots
-                .get(&hit.slot.0)
-                .and_then(|id| state.memories.get(id));
-            facts
-                .filter(|facts| state.is_shown(facts))
-                .map(|facts| (facts.id, state.petname(facts.owner)))
-        });
+    fn show(&self, found: Vec<search::Hit>) -> Result<Vec<Hit>, Failure> {
         // A vector may lag behind a memory that is gone by now.
-        let Some((id, from)) = found else {
-            return Ok(None);
-        };
-        let Some(content) = self.store().content(id)? else {
-            return Ok(None);
-        };
-        Ok(Some(shown(id, from, content, hit, snippets)))
+        let found: Vec<(search::Hit, MemoryId, String)> = self.store().read(|state| {
+            let known = found.into_iter().filter_map(|hit| {
+                let facts = state.memories.get(state.slots.get(&hit.slot.0)?)?;
+                let is_shown = state.is_shown(facts);
+                is_shown.then(|| (hit, facts.id, state.petname(facts.owner)))
+            });
+            known.collect()
+        });
+        let (mut hits, mut snippets) = (Vec::with_capacity(found.len()), Snippets::default());
+        let mut found = found.into_iter().peekable();
+        while found.peek().is_some() {
+            let some: Vec<_> = found.by_ref().take(READ_TOGETHER).collect();
+            let ids: Vec<MemoryId> = some.iter().map(|(_, id, _)| *id).collect();
+            let contents = self.store().contents(&ids)?;
+            for ((hit, id, from), content) in some.into_iter().zip(contents) {
+                hits.extend(content.map(|content| shown(id, from, content, &hit, &mut snippets)));
+            }
+        }
+        Ok(hits)
     }
 }
 
@@ -191,7 +192,7 @@ pub(super) fn shown(
     id: MemoryId,
     from: String,
     content: Content,
-    hit: search::Hit,
+    hit: &search::Hit,
     snippets: &mut Snippets,
 ) -> Hit {
     let part = snippets.of(&content.body, &hit.why.terms, SNIPPET_CHARS);
@@ -213,7 +214,7 @@ pub(super) fn shown(
         why: Why {
             text: hit.why.text,
             vector: hit.why.vector,
-            terms: hit.why.terms,
+            terms: hit.why.terms.iter().map(ToString::to_string).collect(),
             matched_by: matched_by.to_owned(),
         },
     }

@@ -41,6 +41,26 @@ fn a_memory_without_edits_is_kept_in_the_log_alone() {
 }
 
 #[test]
+fn several_contents_are_those_of_each_in_the_order_asked() {
+    let bench = Bench::new(1);
+    let [first, changed, purged, last] = ["a", "b", "c", "d"].map(|text| bench.create(text));
+    bench.change(changed, body("other text"));
+    bench.purge(purged);
+    let asked = [last, MemoryId([9; 32]), changed, purged, first, last];
+    let found = bench.store().contents(&asked).unwrap().into_iter();
+    let texts: Vec<_> = found.map(|content| content.map(|one| one.body)).collect();
+    let expect = [
+        Some("d"),
+        None,
+        Some("other text"),
+        None,
+        Some("a"),
+        Some("d"),
+    ];
+    assert_eq!(texts, expect.map(|text| text.map(str::to_owned)));
+}
+
+#[test]
 fn an_edited_memory_whose_text_is_lost_does_not_say_what_it_said_before() {
     let bench = Bench::new(1);
     let memory = bench.create("text");
