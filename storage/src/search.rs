@@ -9,9 +9,11 @@
 //!
 //! Invariant: every hit says why it is there, in [`Why`], and none is outside the allowed slots.
 
-use crate::projection::text::{MatchKind, TextAside, TextError, TextIndex, TextQuery};
+use crate::projection::text::{MatchKind, TextAside, TextError, TextHit, TextIndex, TextQuery};
 use crate::projection::vectors::{VectorError, VectorIndex};
 use crate::slots::{Slot, SlotSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub mod duplicates;
 pub mod fusion;
@@ -23,6 +25,9 @@ use fusion::Fusion;
 const DEPTH_FACTOR: usize = 4;
 /// Hits each side contributes at least.
 const DEPTH_MIN: usize = 100;
+/// Hits that meaning contributes at least beside words. Fewer do: what words found is compared as well,
+/// and words lead.
+const NEAR_MIN: usize = 40;
 
 /// Which sides of the search take part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,7 +77,7 @@ pub struct Why {
     /// The cosine, if it was found by meaning.
     pub vector: Option<f32>,
     /// The parts of the query it has.
-    pub terms: Vec<String>,
+    pub terms: Vec<Arc<str>>,
     /// How surely these were found.
     pub match_kind: Option<MatchKind>,
 }
@@ -126,17 +131,45 @@ pub fn search_with(
     };
     let by_vector = match (request.mode, request.vector) {
         (SearchMode::Text, _) | (_, None) => Vec::new(),
-        (_, Some(vector)) => {
-            let near = vectors.search(vector, request.allowed, depth)?;
-            match aside {
-                Some(aside) => nearest(near, aside.vectors.search(vector, None, depth)?, depth),
-                None => near,
-            }
-        }
+        (_, Some(vector)) => by_meaning(vectors, aside, request, vector, &by_text)?,
     };
     let mut hits = fusion::fuse(by_text, &by_vector, request.mode, request.fusion);
     hits.truncate(request.limit);
     Ok(hits)
+}
+
+/// Returns what is nearest in meaning, and how near it is that words found, however far.
+fn by_meaning(
+    vectors: &VectorIndex,
+    aside: Option<&Aside>,
+    request: &SearchRequest<'_>,
+    vector: &[f32],
+    found: &[TextHit],
+) -> Result<Vec<(Slot, f32)>, VectorError> {
+    let least = match request.mode {
+        SearchMode::Vector => DEPTH_MIN,
+        _ => NEAR_MIN,
+    };
+    let depth = request.limit.saturating_mul(DEPTH_FACTOR).max(least);
+    let mut near = vectors.search(vector, request.allowed, depth)?;
+    if let Some(aside) = aside {
+        near = nearest(near, aside.vectors.search(vector, None, depth)?, depth);
+    }
+    let known: BTreeSet<Slot> = near.iter().map(|(slot, _)| *slot).collect();
+    let others = found.iter().map(|hit| hit.slot);
+    let others = others.filter(|slot| !known.contains(slot));
+    // What lies beside the indices may be in them as well, as it is now.
+    let is_aside = |slot: &Slot| {
+        request
+            .allowed
+            .is_some_and(|allowed| !allowed.contains(*slot))
+    };
+    let (beside, inside): (Vec<Slot>, Vec<Slot>) = others.partition(is_aside);
+    near.extend(vectors.cosines(vector, &inside)?);
+    if let Some(aside) = aside {
+        near.extend(aside.vectors.cosines(vector, &beside)?);
+    }
+    Ok(near)
 }
 
 /// Returns the nearest of two lists, nearest first, equals by slot.
@@ -197,6 +230,35 @@ mod tests {
         );
         assert_eq!(find(SearchMode::Text), [(1, true, false)]);
         assert_eq!(find(SearchMode::Vector), [(2, false, true)]);
+    }
+
+    #[test]
+    fn what_words_found_says_how_near_it_is_however_many_are_nearer() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = TextIndex::open(folder.path(), cipher(Context::TextIndex)).unwrap();
+        let mut vectors = VectorIndex::new(2);
+        let doc = TextDoc {
+            slot: Slot(1),
+            title: String::new(),
+            body: "the cat sat".to_owned(),
+            tags: Vec::new(),
+        };
+        text.apply(&[doc], &[], 1).unwrap();
+        vectors.put(Slot(1), &[vec![3.0, 4.0]]).unwrap();
+        for slot in 0..100 {
+            vectors.put(Slot(2 + slot), &[vec![1.0, 0.0]]).unwrap();
+        }
+        let request = SearchRequest {
+            query: &TextQuery::parse("cat"),
+            vector: Some(&[1.0, 0.0]),
+            allowed: None,
+            mode: SearchMode::Hybrid,
+            limit: 1,
+            fusion: Fusion::default(),
+        };
+        let hits = search(&text, &vectors, &request).unwrap();
+        assert_eq!(hits[0].slot, Slot(1));
+        assert!((hits[0].why.vector.unwrap() - 0.6).abs() < 0.01);
     }
 
     #[test]

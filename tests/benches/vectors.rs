@@ -20,8 +20,8 @@ use std::time::Instant;
 use storage::projection::vectors::VectorIndex;
 use storage::slots::{Slot, SlotSet};
 
-/// How many of the nearest a search of ten hits asks each side for.
-const DEPTH: usize = 100;
+/// How many of the nearest a search of ten hits by words and meaning asks for.
+const DEPTH: usize = 40;
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn main() {

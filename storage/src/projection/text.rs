@@ -41,7 +41,7 @@ mod sheet;
 mod view;
 
 pub use analysis::{WORD_BYTES_MAX, Word, words};
-pub(crate) use analysis::{each_word, written};
+pub(crate) use analysis::{word_ranges, write_exact, written};
 pub use aside::TextAside;
 use columns::Unpacked;
 use directory::SealedDirectory;
@@ -87,11 +87,11 @@ pub enum MatchKind {
 
 impl MatchKind {
     /// Writes a found word so that it says how it was found.
-    fn mark(self, word: &str) -> String {
+    fn mark(self, word: &Arc<str>) -> Arc<str> {
         match self {
-            Self::Phrase | Self::Exact | Self::Stem => word.to_owned(),
-            Self::Prefix => format!("{word}*"),
-            Self::Fuzzy => format!("{word}~"),
+            Self::Phrase | Self::Exact | Self::Stem => Arc::clone(word),
+            Self::Prefix => format!("{word}*").into(),
+            Self::Fuzzy => format!("{word}~").into(),
         }
     }
 }
@@ -104,7 +104,7 @@ pub struct TextHit {
     /// The BM25 score; comparable only within one search.
     pub score: f32,
     /// The parts of the query it has: `word`, `two words` of a phrase, `prefix*`, `guess~`.
-    pub matched: Vec<String>,
+    pub matched: Vec<Arc<str>>,
     /// How the least sure of them was found.
     pub kind: MatchKind,
 }

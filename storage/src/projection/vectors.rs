@@ -37,7 +37,7 @@ const DEAD_PART: usize = 4;
 pub const SIEVE_ROWS_MIN: usize = 32_768;
 
 /// Rows that pass the sieve, at least and per wanted hit.
-const SIEVE_MIN: usize = 1_024;
+const SIEVE_MIN: usize = 640;
 const SIEVE_FACTOR: usize = 12;
 
 /// Rows that are fetched from memory together: those that passed the sieve lie far apart, and to wait
@@ -208,6 +208,16 @@ impl VectorIndex {
                 self.scan(rows.map(|(row, _)| row), &query, &mut best);
             }
         }
+        Ok(best.into_sorted())
+    }
+
+    /// Returns the cosine of each of these slots that has vectors, as [`VectorIndex::search`] does.
+    pub fn cosines(&self, query: &[f32], slots: &[Slot]) -> Result<Vec<(Slot, f32)>, VectorError> {
+        self.check_dimensions(query.len())?;
+        let query = Quantised::of(&[normalised(query)?]);
+        let mut best = Best::new(slots.len());
+        let places = slots.iter().filter_map(|slot| self.places.get(slot));
+        self.pick(places.flat_map(|place| place.rows()), &query, &mut best);
         Ok(best.into_sorted())
     }
 

@@ -113,7 +113,7 @@ mod tests {
         let text = text.iter().map(|(slot, score)| TextHit {
             slot: Slot(*slot),
             score: *score,
-            matched: vec!["w".to_owned()],
+            matched: vec!["w".into()],
             kind: MatchKind::Exact,
         });
         let vectors: Vec<_> = vectors

@@ -7,14 +7,16 @@
 //! Invariant: ranges are bytes of the snippet's text and lie on character boundaries.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::projection::text::language::{Languages, Stems};
-use crate::projection::text::{QUERY_TERMS_MAX, each_word, words};
+use crate::projection::text::{QUERY_TERMS_MAX, word_ranges, words, write_exact};
 
 /// Words of a text that are looked at; what stands later is not shown.
 const WORDS_MAX: usize = 50_000;
+/// The bytes that a word and what follows it take, about.
+const WORD_BYTES: usize = 6;
 /// Letters a guessed word may differ by; the most the text index forgives.
 const DISTANCE_MAX: usize = 2;
 /// Longer words are not compared letter by letter.
@@ -41,13 +43,13 @@ pub struct Snippets {
 
 impl Snippets {
     /// Returns the snippet of a text; see [`snippet`].
-    pub fn of(&mut self, body: &str, terms: &[String], chars_max: usize) -> Snippet {
-        let terms = terms.iter().filter_map(|term| {
+    pub fn of(&mut self, body: &str, terms: &[impl AsRef<str>], chars_max: usize) -> Snippet {
+        let terms = terms.iter().map(AsRef::as_ref).filter_map(|term: &str| {
             if let Some(known) = self.terms.get(term) {
                 return known.clone();
             }
             let read = Term::read(term).map(Rc::new);
-            self.terms.insert(term.clone(), read.clone());
+            self.terms.insert(term.to_owned(), read.clone());
             read
         });
         let terms: Vec<Rc<Term>> = terms.collect();
@@ -57,7 +59,7 @@ impl Snippets {
 
 /// Returns the window of at most `chars_max` characters with most of the terms, the earliest of
 /// equals; without any term, the beginning.
-pub fn snippet(body: &str, terms: &[String], chars_max: usize) -> Snippet {
+pub fn snippet(body: &str, terms: &[impl AsRef<str>], chars_max: usize) -> Snippet {
     Snippets::default().of(body, terms, chars_max)
 }
 
@@ -99,27 +101,80 @@ type Mark = (usize, Range<usize>);
 /// Returns where the words of a text begin and end, up to a byte, and those that a term is found
 /// in, each with the first such term.
 fn marks(body: &str, terms: &[Rc<Term>], end: usize) -> (Vec<Range<usize>>, Vec<Mark>) {
-    let mut words: Vec<Range<usize>> = Vec::new();
-    let mut found: Vec<Option<usize>> = Vec::new();
+    let mut words: Vec<Range<usize>> = Vec::with_capacity(end / WORD_BYTES);
+    let mut found: Vec<Found> = Vec::new();
     let mut compare = Compare::new(body, terms);
     let mut rows: Vec<Row<'_>> = (0..).zip(terms).filter_map(Row::of).collect();
-    each_word(body, |range, word| {
-        if words.len() == WORDS_MAX || range.start >= end {
-            return ControlFlow::Break(());
+    let beginnings = Beginnings::of(terms);
+    let mut word = String::new();
+    for range in word_ranges(body) {
+        let at = words.len();
+        if at == WORDS_MAX || range.start >= end {
+            break;
         }
+        let written = body.get(range.clone()).unwrap_or_default();
         words.push(range);
-        found.push(compare.first_in(word));
+        if !beginnings.may_begin(written) {
+            rows.iter_mut().for_each(Row::interrupt);
+            continue;
+        }
+        write_exact(written, &mut word);
+        found.extend(compare.first_in(&word).map(|term| Found { at, term }));
         for row in &mut rows {
-            if row.ends_with(word) {
-                row.mark(&mut found);
+            if row.ends_with(&word) {
+                let (first, term) = (at + 1 - row.words.len(), row.number);
+                found.extend((first..=at).map(|at| Found { at, term }));
             }
         }
-        ControlFlow::Continue(())
-    });
-    let marks = found.iter().zip(&words);
-    let marks = marks.filter_map(|(term, range)| Some(((*term)?, range.clone())));
+    }
+    found.sort_unstable();
+    found.dedup_by_key(|found| found.at);
+    let marks = found.into_iter();
+    let marks = marks.map(|found| (found.term, words[found.at].clone()));
     let marks = marks.collect();
     (words, marks)
+}
+
+/// A word of a text that is, or is part of, a term; of equal words the first term comes first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    at: usize,
+    term: usize,
+}
+
+/// The first letters of all terms: most words of a text need no other look.
+struct Beginnings {
+    /// By the byte of a letter.
+    has: [bool; 256],
+}
+
+impl Beginnings {
+    fn of(terms: &[Rc<Term>]) -> Self {
+        let mut has = [false; 256];
+        for term in terms {
+            match &**term {
+                Term::Forms(_, word) | Term::Prefix(word) => Self::take(&mut has, word),
+                Term::Row(words) => words.iter().for_each(|word| Self::take(&mut has, word)),
+                Term::Fuzzy(_) => has = [true; 256],
+            }
+        }
+        Self { has }
+    }
+
+    fn take(has: &mut [bool; 256], word: &str) {
+        if let Some(first) = word.bytes().next() {
+            has[usize::from(first)] = true;
+        }
+    }
+
+    /// Tells whether a word, as it is written, may be one of the terms.
+    fn may_begin(&self, written: &str) -> bool {
+        // Another letter may be written for one of these.
+        let first = written.bytes().next();
+        first.is_none_or(|first| {
+            !first.is_ascii() || self.has[usize::from(first.to_ascii_lowercase())]
+        })
+    }
 }
 
 /// Compares the words of a text with terms of one word.
@@ -188,11 +243,9 @@ impl<'a> Row<'a> {
         (self.begun >> (self.words.len() - 1)) & 1 == 1
     }
 
-    /// Marks the last words of those found, unless an earlier term did.
-    fn mark(&self, found: &mut [Option<usize>]) {
-        for place in found.iter_mut().rev().take(self.words.len()) {
-            *place = Some(place.map_or(self.number, |first| first.min(self.number)));
-        }
+    /// Takes a word that is in no row.
+    fn interrupt(&mut self) {
+        self.begun = 0;
     }
 }
 
@@ -389,8 +442,7 @@ mod tests {
     use super::*;
 
     fn check(body: &str, terms: &[&str], chars_max: usize, expect: &str) {
-        let terms: Vec<String> = terms.iter().map(|term| (*term).to_owned()).collect();
-        let snippet = snippet(body, &terms, chars_max);
+        let snippet = snippet(body, terms, chars_max);
         let mut shown = String::new();
         let mut at = 0;
         for range in &snippet.highlights {
@@ -434,6 +486,7 @@ mod tests {
             80,
             "the [red] [fox] ran, red",
         );
+        check("the red big fox", &["red fox"], 80, "the red big fox");
         check(
             "Ich habe die Rechnungen bezahlt und das Haus geputzt",
             &["rechnung"],
@@ -452,8 +505,7 @@ mod tests {
     #[test]
     fn the_first_of_the_best_windows_is_found_among_many_marks() {
         let body = "a ".repeat(500) + "a b a " + &"a ".repeat(500);
-        let terms = ["a", "b"].map(str::to_owned);
-        let found = snippet(&body, &terms, 9);
+        let found = snippet(&body, &["a", "b"], 9);
         assert_eq!(
             (found.text.as_str(), found.highlights.len()),
             ("a a a a b", 5)

@@ -8,7 +8,7 @@
 //! longer than [`WORD_BYTES_MAX`] is cut there, the same way in texts and in queries, so that long
 //! identifiers are still found.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 use tantivy::tokenizer::{
     AsciiFoldingFilter, TextAnalyzer, Token, TokenFilter as _, TokenStream, Tokenizer,
@@ -35,29 +35,35 @@ pub struct Word {
 
 /// Returns the words of a text in their order.
 pub fn words(text: &str) -> Vec<Word> {
-    let mut words = Vec::new();
-    each_word(text, |range, exact| {
-        words.push(Word {
-            is_character: text.get(range.clone()).is_some_and(begins_alone),
+    let words = word_ranges(text).map(|range| {
+        let written = text.get(range.clone()).unwrap_or_default();
+        let mut exact = String::new();
+        write_exact(written, &mut exact);
+        Word {
+            is_character: begins_alone(written),
             range,
-            exact: exact.to_owned(),
-        });
-        ControlFlow::Continue(())
+            exact,
+        }
     });
-    words
+    words.collect()
 }
 
-/// Shows every word of a text with its place, in their order, until it is told to stop.
-pub(crate) fn each_word(text: &str, mut see: impl FnMut(Range<usize>, &str) -> ControlFlow<()>) {
+/// Returns where the words of a text stand, in their order.
+pub(crate) fn word_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
+    Cuts { text, at: 0 }.map(|cut| cut.range)
+}
+
+/// Writes one word of a text in lower case and without accents, in place of what was there.
+pub(crate) fn write_exact(written: &str, exact: &mut String) {
+    exact.clear();
+    if written.is_ascii() {
+        normalise(written, exact);
+        return;
+    }
     let mut tokenizer = AsciiFoldingFilter.transform(WordTokenizer);
-    let mut stream = tokenizer.token_stream(text);
-    while let Some(token) = stream.next() {
-        // A pair is two words that are there already.
-        if token.position_length == 1
-            && see(token.offset_from..token.offset_to, &token.text).is_break()
-        {
-            return;
-        }
+    let mut stream = tokenizer.token_stream(written);
+    if let Some(token) = stream.next() {
+        exact.push_str(&token.text);
     }
 }
 
@@ -95,8 +101,7 @@ struct WordTokenizer;
 
 struct WordStream<'a> {
     text: &'a str,
-    /// Where the next word is looked for.
-    at: usize,
+    cuts: Cuts<'a>,
     /// The end of a pair that begins with the character just given.
     pair: Option<usize>,
     token: Token,
@@ -108,7 +113,7 @@ impl Tokenizer for WordTokenizer {
     fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
         WordStream {
             text,
-            at: 0,
+            cuts: Cuts { text, at: 0 },
             pair: None,
             token: Token::default(),
         }
@@ -116,10 +121,6 @@ impl Tokenizer for WordTokenizer {
 }
 
 impl WordStream<'_> {
-    fn rest(&self) -> &str {
-        self.text.get(self.at..).unwrap_or_default()
-    }
-
     fn fill(&mut self, range: Range<usize>) {
         self.token.offset_from = range.start;
         self.token.offset_to = range.end;
@@ -138,27 +139,13 @@ impl TokenStream for WordStream<'_> {
             self.fill(self.token.offset_from..end);
             return true;
         }
-        let Some(gap) = self.rest().find(char::is_alphanumeric) else {
+        let Some(cut) = self.cuts.next() else {
             return false;
         };
-        let start = self.at + gap;
-        self.at = start;
-        let first = self.rest().chars().next().unwrap_or_default();
-        if stands_alone(first) {
-            self.at += character_bytes(self.rest());
-            let next = self.rest();
-            if begins_alone(next) {
-                self.pair = Some(self.at + character_bytes(next));
-            }
-        } else {
-            let goes_on = |c: char| !stands_alone(c) && (c.is_alphanumeric() || is_mark(c));
-            let ends = |c: char| !(c.is_ascii_alphanumeric() || goes_on(c));
-            let rest = self.rest();
-            self.at += rest.find(ends).unwrap_or(rest.len());
-        }
+        self.pair = cut.pair;
         self.token.position = self.token.position.wrapping_add(1);
         self.token.position_length = 1;
-        self.fill(start..self.at);
+        self.fill(cut.range);
         true
     }
 
@@ -169,6 +156,70 @@ impl TokenStream for WordStream<'_> {
     fn token_mut(&mut self) -> &mut Token {
         &mut self.token
     }
+}
+
+/// The places of a text's words.
+struct Cuts<'a> {
+    text: &'a str,
+    /// Where the next word is looked for.
+    at: usize,
+}
+
+/// Where a word stands, and where the pair ends that begins with it, if one does.
+struct Cut {
+    range: Range<usize>,
+    pair: Option<usize>,
+}
+
+impl Iterator for Cuts<'_> {
+    type Item = Cut;
+
+    fn next(&mut self) -> Option<Cut> {
+        let rest = |at| self.text.get(at..).unwrap_or_default();
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric();
+        let start = find(self.text, self.at, is_letter, char::is_alphanumeric)?;
+        let mut pair = None;
+        let end = if begins_alone(rest(start)) {
+            let end = start + character_bytes(rest(start));
+            if begins_alone(rest(end)) {
+                pair = Some(end + character_bytes(rest(end)));
+            }
+            end
+        } else {
+            let goes_on = |c: char| !stands_alone(c) && (c.is_alphanumeric() || is_mark(c));
+            let end = find(self.text, start, |byte| !is_letter(byte), |c| !goes_on(c));
+            end.unwrap_or(self.text.len())
+        };
+        self.at = end;
+        let range = start..end;
+        Some(Cut { range, pair })
+    }
+}
+
+/// Returns where the first character is, from a byte on, that is looked for: among those of one byte,
+/// which most are, or among the others.
+fn find(
+    text: &str,
+    from: usize,
+    ascii: impl Fn(u8) -> bool,
+    other: impl Fn(char) -> bool,
+) -> Option<usize> {
+    let mut at = from;
+    while let Some(byte) = text.as_bytes().get(at) {
+        if byte.is_ascii() {
+            if ascii(*byte) {
+                return Some(at);
+            }
+            at += 1;
+        } else {
+            let character = text.get(at..)?.chars().next()?;
+            if other(character) {
+                return Some(at);
+            }
+            at += character.len_utf8();
+        }
+    }
+    None
 }
 
 /// Returns the bytes of the first character and the marks on it.

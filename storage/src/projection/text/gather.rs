@@ -10,6 +10,7 @@
 use std::cell::LazyCell;
 use std::collections::HashMap;
 
+use tantivy::postings::TermInfo;
 use tantivy::query::{EnableScoring, FuzzyTermQuery, PhraseQuery, Query};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{InvertedIndexReader, Term};
@@ -20,7 +21,7 @@ use super::forms::Form;
 use super::language::{Languages, Stems};
 use super::schema::Fields;
 use super::sheet::{Lists, Sheet};
-use super::view::View;
+use super::view::{Segment, View};
 
 /// How often a word as asked for counts beside another form of it.
 const EXACT_WEIGHT: f32 = 1.5;
@@ -35,6 +36,9 @@ const FUZZY_CHARS_MIN: usize = 3;
 const FUZZY_CHARS_TWICE: usize = 8;
 /// Longer words are not guessed at: the automaton grows with the word.
 const FUZZY_CHARS_MAX: usize = 64;
+
+/// The documents of a term that are read at once, in one block of the index.
+const LOOKED_AT_MAX: u32 = 128;
 
 /// Looks words up.
 pub(super) struct Gather<'a> {
@@ -123,7 +127,7 @@ impl<'a> Gather<'a> {
             for (field, weight) in self.fields.weighted() {
                 let index = segment.reader.inverted_index(field)?;
                 let forms = segment.forms();
-                let forms = forms.of(field, word, || others.forms_in(&index, word))?;
+                let forms = forms.of(field, word, || others.forms_in(segment, &index, word))?;
                 for form in &*forms {
                     let counts = (weight * STEM_WEIGHT, MatchKind::Stem);
                     sheet.count(segment, &index, &form.term, form.languages, counts)?;
@@ -175,12 +179,24 @@ impl<'a> Gather<'a> {
 /// What a word is compared with: its stems, and what came of words it was compared with.
 struct Others<F: FnOnce() -> Stems> {
     stems: LazyCell<Stems, F>,
-    known: HashMap<Vec<u8>, u64>,
+    known: HashMap<Vec<u8>, Compared>,
+}
+
+/// In which languages a word was compared with another, and in which both are forms of one.
+#[derive(Default)]
+struct Compared {
+    in_all: u64,
+    alike_in: u64,
 }
 
 impl<F: FnOnce() -> Stems> Others<F> {
-    /// Finds the other forms of the word in a dictionary.
-    fn forms_in(&mut self, index: &InvertedIndexReader, word: &str) -> tantivy::Result<Vec<Form>> {
+    /// Finds the other forms of the word in a dictionary of a segment.
+    fn forms_in(
+        &mut self,
+        segment: &Segment<'_>,
+        index: &InvertedIndexReader,
+        word: &str,
+    ) -> tantivy::Result<Vec<Form>> {
         let stems = &*self.stems;
         let Some(beginning) = stems.beginning() else {
             return Ok(Vec::new());
@@ -191,13 +207,14 @@ impl<F: FnOnce() -> Stems> Others<F> {
             if term == word.as_bytes() || !stems.is_near(term) {
                 continue;
             }
-            let languages = self.known.get(term).copied().unwrap_or_else(|| {
-                let languages =
-                    std::str::from_utf8(term).map(|term| stems.conflate(term, Languages::ALL));
-                let languages = languages.unwrap_or_default();
-                self.known.insert(term.to_vec(), languages);
-                languages
-            });
+            let spoken = spoken_with(segment, index, info)?;
+            let compared = self.known.entry(term.to_vec()).or_default();
+            let new = spoken & !compared.in_all;
+            if let Ok(term) = std::str::from_utf8(term) {
+                compared.alike_in |= stems.conflate(term, Languages(new));
+            }
+            compared.in_all |= new;
+            let languages = compared.alike_in & spoken;
             if languages != 0 {
                 let term = info.clone();
                 forms.push(Form { term, languages });
@@ -205,6 +222,24 @@ impl<F: FnOnce() -> Stems> Others<F> {
         }
         Ok(forms)
     }
+}
+
+/// Returns the languages of the documents that have a term: of most words near another there are few,
+/// and to compare words in every language takes longer than to look. All, if there are many.
+fn spoken_with(
+    segment: &Segment<'_>,
+    index: &InvertedIndexReader,
+    term: &TermInfo,
+) -> tantivy::Result<u64> {
+    if term.doc_freq > LOOKED_AT_MAX {
+        return Ok(Languages::ALL.0);
+    }
+    let postings = index.read_block_postings_from_terminfo(term, IndexRecordOption::Basic)?;
+    let mut spoken = 0;
+    for doc in postings.docs() {
+        spoken |= segment.languages(*doc);
+    }
+    Ok(spoken)
 }
 
 /// Returns the terms of a dictionary with a beginning, in order.

@@ -9,6 +9,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use tantivy::{DocId, TERMINATED};
 
@@ -41,7 +42,7 @@ pub(super) struct Plan {
 
 struct Part {
     need: Need,
-    label: String,
+    label: Arc<str>,
     lists: Lists,
 }
 
@@ -104,10 +105,12 @@ impl Plan {
             let (need, label, lists) = match unit {
                 Unit::Word { word, prefix } => {
                     let lists = gather.word(word, *prefix, limit)?;
-                    (Need::Wanted, word.clone(), lists)
+                    (Need::Wanted, word.as_str().into(), lists)
                 }
-                Unit::Quoted(words) => (Need::Required, written(words), gather.phrase(words)?),
-                Unit::Joined(words) => (Need::Bonus, written(words), gather.phrase(words)?),
+                Unit::Quoted(words) => {
+                    (Need::Required, written(words).into(), gather.phrase(words)?)
+                }
+                Unit::Joined(words) => (Need::Bonus, written(words).into(), gather.phrase(words)?),
             };
             Ok(Part { need, label, lists })
         });
@@ -131,46 +134,51 @@ impl Plan {
     fn flats(&self) -> [f32; LENGTHS] {
         let words: [u32; LENGTHS] =
             std::array::from_fn(|length| u8::try_from(length).map_or(u32::MAX, words_of));
-        let mut texts_of = [0_u64; LENGTHS];
+        let (mut all, mut texts) = (0, 0);
         for found in self.parts.iter().flat_map(|part| &part.lists).flatten() {
-            texts_of[usize::from(found.length)] += 1;
+            all += u64::from(words[usize::from(found.length)]);
+            texts += 1;
         }
-        let texts: u64 = texts_of.iter().sum();
-        let all = words.iter().zip(&texts_of);
-        let all: u64 = all.map(|(words, texts)| u64::from(*words) * texts).sum();
         let mean = (float(all) / float(texts.max(1))).max(1.0);
         words.map(|words| K1 * (1.0 - B + B * (float(words.into()) / mean)))
     }
 
     /// Scores the documents and returns the best. They are tallied some at a time, so that the tallies
-    /// stay in the processor's cache.
+    /// stay in the processor's cache, and only those that have a part without which they could not be
+    /// among the best (`MaxScore`; Turtle and Flood, "Query evaluation", 1995).
     fn best(&self, view: &View<'_>, limit: usize) -> Vec<Ranked> {
         let flats = self.flats();
-        let rarities: Vec<f32> = self
+        let mut rarest_first: Vec<(&Part, f32)> = self
             .parts
             .iter()
-            .map(|part| part.rarity(view.count))
+            .map(|part| (part, part.rarity(view.count)))
             .collect();
+        rarest_first.sort_by(|one, other| other.1.total_cmp(&one.1));
         let mut best = Best::new(self, limit);
         let mut tallies = Tallies::new();
         for (ordinal, segment) in view.segments.iter().enumerate() {
-            let lists = self.parts.iter().map(|part| part.lists[ordinal].as_slice());
-            let mut rest: Vec<&[Found]> = lists.collect();
-            while let Some(next) = rest
+            let lists = rarest_first
                 .iter()
-                .filter_map(|list| list.first())
-                .map(|found| found.doc)
-                .min()
-            {
-                let first = place(next);
-                for ((part, rarity), list) in self.parts.iter().zip(&rarities).zip(&mut rest) {
-                    let near = list.partition_point(|found| place(found.doc) < first + TALLIED);
-                    let (near, later) = list.split_at(near);
-                    *list = later;
-                    for found in near {
-                        let flat = found.weight + flats[usize::from(found.length)];
-                        let score = rarity * found.weight * (K1 + 1.0) / flat;
-                        tallies.add(place(found.doc) - first, score, part.need);
+                .map(|(part, _)| part.lists[ordinal].as_slice());
+            let mut rest: Vec<&[Found]> = lists.collect();
+            loop {
+                let leading = best.leading(&rarest_first);
+                let ahead = rest.iter().take(leading);
+                let next = ahead.filter_map(|list| list.first()).map(|found| found.doc);
+                let Some(first) = next.min().map(place) else {
+                    break;
+                };
+                for (number, ((part, rarity), list)) in
+                    rarest_first.iter().zip(&mut rest).enumerate()
+                {
+                    let is_leading = number < leading;
+                    for found in cut(list, first) {
+                        let at = place(found.doc) - first;
+                        if is_leading || tallies.has(at) {
+                            let flat = found.weight + flats[usize::from(found.length)];
+                            let score = rarity * found.weight * (K1 + 1.0) / flat;
+                            tallies.add(at, score, part.need);
+                        }
                     }
                 }
                 for (at, tally) in tallies.drain() {
@@ -189,9 +197,9 @@ impl Plan {
                 let at = list
                     .binary_search_by_key(&ranked.doc, |found| found.doc)
                     .ok()?;
-                Some((list[at].kind, part.label.as_str()))
+                Some((list[at].kind, &part.label))
             });
-            let reasons: Vec<(MatchKind, &str)> = reasons.collect();
+            let reasons: Vec<(MatchKind, &Arc<str>)> = reasons.collect();
             let kinds = reasons.iter().map(|(kind, _)| *kind);
             TextHit {
                 slot: ranked.slot,
@@ -217,16 +225,20 @@ impl Tallies {
 
     #[inline]
     fn add(&mut self, at: usize, score: f32, need: Need) {
-        let tally = &mut self.of[at];
-        if tally.parts == Parts::default() {
+        if !self.has(at) {
             self.begun.push(at);
         }
+        let tally = &mut self.of[at];
         tally.score += score;
         match need {
             Need::Required => tally.parts.required += 1,
             Need::Wanted => tally.parts.wanted += 1,
             Need::Bonus => tally.parts.bonus += 1,
         }
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.of[at].parts != Parts::default()
     }
 
     /// Returns the tally of each document that has any part, by its place, and clears it.
@@ -263,6 +275,37 @@ impl Best {
             score: 0.0,
             heap: BinaryHeap::new(),
         }
+    }
+
+    /// Returns how many of the parts, the rarest first, lead: a document without any of these cannot
+    /// be among the best any more.
+    fn leading(&self, rarest_first: &[(&Part, f32)]) -> usize {
+        let all = rarest_first.len();
+        let Some(Reverse(worst)) = self.heap.peek().filter(|_| self.heap.len() == self.limit)
+        else {
+            return all;
+        };
+        // A document that passes has each of the needed parts.
+        let is_needed = |(part, _): &(&Part, f32)| part.need != Need::Bonus;
+        let least = if self.is_short {
+            rarest_first
+                .iter()
+                .position(is_needed)
+                .map_or(all, |first| first + 1)
+        } else {
+            1
+        };
+        // No part is ever worth more than this, however often a document has it.
+        let worths = rarest_first.iter().map(|(_, rarity)| rarity * (K1 + 1.0));
+        let (mut leading, mut others) = (all, 0.0);
+        for worth in worths.rev() {
+            others += worth;
+            if leading <= least || (!worst.passes && others >= worst.score) {
+                break;
+            }
+            leading -= 1;
+        }
+        leading
     }
 
     fn offer(&mut self, tally: Tally, at: usize, ordinal: usize, segment: &Segment<'_>) {
@@ -320,6 +363,19 @@ impl Part {
             rarity
         }
     }
+}
+
+/// Takes the next documents off a list and returns those with a place in the tallies.
+fn cut<'a>(list: &mut &'a [Found], first: usize) -> &'a [Found] {
+    let is_before = |end: usize| move |found: &Found| place(found.doc) < end;
+    if list.first().is_some_and(is_before(first)) {
+        *list = &list[list.partition_point(is_before(first))..];
+    }
+    // As documents are in a list once, no more of them have a place.
+    let some = &list[..list.len().min(TALLIED)];
+    let (near, later) = list.split_at(some.partition_point(is_before(first + TALLIED)));
+    *list = later;
+    near
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a statistic, not an identity")]

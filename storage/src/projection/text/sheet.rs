@@ -45,12 +45,13 @@ pub(super) type Lists = Vec<Vec<Found>>;
 pub(super) struct Sheet {
     /// Zero where a document does not have the part.
     weights: Vec<f32>,
-    /// Says nothing where the weight is zero.
+    /// The least sure kind where a document does not have it.
     kinds: Vec<MatchKind>,
     /// A bit for every document that has it.
     has: Vec<u64>,
-    count: usize,
 }
+
+const LEAST_SURE: MatchKind = MatchKind::Fuzzy;
 
 /// Sheets that nobody uses, for a search each.
 #[derive(Default)]
@@ -82,13 +83,16 @@ impl Sheet {
     fn make_room(&mut self, documents: usize) {
         let documents = documents.max(self.weights.len());
         self.weights.resize(documents, 0.0);
-        self.kinds.resize(documents, MatchKind::Fuzzy);
+        self.kinds.resize(documents, LEAST_SURE);
         self.has.resize(documents.div_ceil(WORD_BITS), 0);
     }
 
     /// Returns how many documents have the part.
     pub(super) fn len(&self) -> usize {
-        self.count
+        let bits = self.has.iter().map(|has| has.count_ones());
+        bits.fold(0, |all, bits| {
+            all + usize::try_from(bits).unwrap_or_default()
+        })
     }
 
     /// Adds every time that visible documents of these languages have a term.
@@ -105,7 +109,7 @@ impl Sheet {
         let in_all = languages == Languages::ALL.0;
         while !postings.docs().is_empty() {
             for (&doc, &times) in postings.docs().iter().zip(postings.freqs()) {
-                if (in_all || segment.speaks(doc, languages)) && segment.shows(doc) {
+                if (in_all || segment.languages(doc) & languages != 0) && segment.shows(doc) {
                     let times = u16::try_from(times).unwrap_or(u16::MAX);
                     self.add(doc, weight * f32::from(times), kind);
                 }
@@ -115,16 +119,12 @@ impl Sheet {
         Ok(())
     }
 
+    /// Adds without looking at what is there: a look ahead would often be wrong.
     fn add(&mut self, doc: DocId, weight: f32, kind: MatchKind) {
         let at = place(doc);
-        if self.weights[at] == 0.0 {
-            self.has[at / WORD_BITS] |= 1 << (at % WORD_BITS);
-            self.count += 1;
-            self.kinds[at] = kind;
-        } else {
-            self.kinds[at] = self.kinds[at].min(kind);
-        }
         self.weights[at] += weight;
+        self.kinds[at] = self.kinds[at].min(kind);
+        self.has[at / WORD_BITS] |= 1 << (at % WORD_BITS);
     }
 
     /// Takes visible documents in that have nothing surer; the best field counts, once.
@@ -150,7 +150,7 @@ impl Sheet {
 
     /// Returns the documents that have the part, in their order, and clears the sheet.
     pub(super) fn take(&mut self, segment: &Segment<'_>) -> Vec<Found> {
-        let mut found = Vec::with_capacity(std::mem::take(&mut self.count));
+        let mut found = Vec::with_capacity(self.len());
         for (word, has) in self.has.iter_mut().enumerate() {
             let mut has = std::mem::take(has);
             while has != 0 {
@@ -160,7 +160,7 @@ impl Sheet {
                 found.push(Found {
                     doc,
                     weight: std::mem::take(&mut self.weights[at]),
-                    kind: self.kinds[at],
+                    kind: std::mem::replace(&mut self.kinds[at], LEAST_SURE),
                     length: segment.length(doc),
                 });
             }

@@ -8,6 +8,7 @@ use tantivy::directory::Directory as _;
 use super::*;
 use crate::cipher::{Context, tests::cipher};
 
+mod best;
 mod languages;
 
 fn open(folder: &Path) -> Result<TextIndex, TextError> {
@@ -126,7 +127,7 @@ fn a_hit_says_how_it_was_found() {
         let hit = hits.iter().find(|hit| hit.slot == Slot(slot)).unwrap();
         assert_eq!(
             (hit.kind, hit.matched.clone()),
-            (kind, matched.iter().map(|m| (*m).to_owned()).collect()),
+            (kind, matched.iter().map(|m| (*m).into()).collect()),
             "{query:?}"
         );
     };

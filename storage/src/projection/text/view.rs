@@ -97,9 +97,9 @@ impl Segment<'_> {
         self.columns.slot(doc)
     }
 
-    /// Returns whether a document may be in one of these languages.
-    pub(super) fn speaks(&self, doc: DocId, languages: u64) -> bool {
-        self.columns.languages(doc) & languages != 0
+    /// Returns the languages a document may be in.
+    pub(super) fn languages(&self, doc: DocId) -> u64 {
+        self.columns.languages(doc)
     }
 
     /// Returns which of 256 lengths the body is nearest to; see [`words_of`].

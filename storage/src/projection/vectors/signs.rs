@@ -15,8 +15,8 @@ use pulp::{Arch, NullaryFnOnce};
 use super::stored::Quantised;
 
 const WORD_BITS: usize = 64;
-const WORDS: usize = 4;
-/// How many vectors lie together.
+const WORDS: usize = 8;
+/// How many vectors lie together: a dimension of theirs is what a processor fetches at once.
 const BLOCK_ROWS: usize = WORDS * WORD_BITS;
 /// The highest level; two bits hold it.
 const LEVEL_MAX: usize = 3;

@@ -55,6 +55,18 @@ fn a_form_in_one_language_is_none_in_a_text_of_another() {
 }
 
 #[test]
+fn a_form_is_found_in_each_language_in_which_a_text_has_it() {
+    let german = "Die Rechnungen sind noch nicht da, und der Vertrag ist auch nicht da.";
+    let english = "The word rechnungen is not in the dictionary that we have.";
+    for bodies in [[german, english], [english, german]] {
+        let [one, other] = bodies;
+        let (_folder, index) = index(&[doc(1, "", one, &[]), doc(2, "", other, &[])]);
+        let expect = if one == german { 1 } else { 2 };
+        assert_eq!(find(&index, "Rechnung "), [expect], "{bodies:?}");
+    }
+}
+
+#[test]
 fn accents_and_widths_are_one() {
     let (_folder, index) = notes();
     let check = |query: &str, slot: u64| {
@@ -96,7 +108,8 @@ fn words_of_scripts_without_spaces_are_found_inside_sentences() {
 fn a_hit_of_characters_names_them_as_written() {
     let (_folder, index) = notes();
     let hits = index.search(&TextQuery::parse("東京都"), None, 10).unwrap();
-    assert_eq!(hits[0].matched, ["東京都", "東京", "京都"]);
+    let matched = ["東京都", "東京", "京都"].map(Arc::from);
+    assert_eq!(hits[0].matched, matched);
 }
 
 #[test]
