@@ -74,7 +74,7 @@ pub struct Hit {
 pub struct Why {
     /// The BM25 score, if it was found by words.
     pub text: Option<f32>,
-    /// The cosine, if it was found by meaning.
+    /// The cosine, if it is near in meaning; what words found is compared as well.
     pub vector: Option<f32>,
     /// The parts of the query it has.
     pub terms: Vec<Arc<str>>,

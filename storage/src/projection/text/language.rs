@@ -26,7 +26,7 @@ const QUERY_WORDS_MIN: usize = 2;
 /// The language whose place is 0.
 const ENGLISH: u64 = 1;
 
-/// The languages with how many of the last letters of a stem a word need not have, as `happiness` lacks
+/// The languages with how many of the last letters of a stem a word need not have, as `happy` lacks
 /// one of `happi`, and with their function words; a place in this list is a bit in the index. These
 /// letters were counted in the words of the translations of Debian's packages, with accents folded; German,
 /// Dutch, Finnish and Turkish change more, and inside, and what they change beyond is not found.
