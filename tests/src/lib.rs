@@ -32,6 +32,8 @@ pub use process::Output;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use storage::kv::KvError;
+use storage::kv::disk::DiskStore;
 
 /// How long an eventual fact may take on a busy machine.
 pub const EVENTUALLY_MAX: Duration = Duration::from_mins(1);
@@ -57,4 +59,18 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         );
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Opens what the store of a stopped node lies on.
+///
+/// Where this process had it open before, it is waited for: a process that another test begins just now
+/// has all locks of this one as well, until it runs its own program.
+pub fn disk_of(home: &Path) -> DiskStore {
+    let me = Some(std::process::id());
+    let path = home.join("store.redb");
+    eventually("the store is free", || match DiskStore::open(&path) {
+        Ok(disk) => Some(disk),
+        Err(KvError::Locked { pid }) if pid == me => None,
+        Err(error) => panic!("the node is stopped: {error}"),
+    })
 }

@@ -16,7 +16,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use storage::entropy::Entropy;
-use storage::kv::disk::DiskStore;
 use storage::kv::sealed::Sealed;
 use storage::screen::open::Open;
 use storage::store::{Parts, Store, StoreError};
@@ -62,7 +61,7 @@ impl Knowledge {
 fn open(home: &Path) -> Store {
     let identity = node::identity::open(home, &Unlock::default());
     let identity = identity.expect("the folder is the caller's own");
-    let disk = DiskStore::open(&home.join("store.redb")).expect("nobody else has it open");
+    let disk = crate::disk_of(home);
     let master = identity.vault.keyring().master();
     let parts = Parts {
         kv: Arc::new(Sealed::new(Arc::new(disk), master)),

@@ -14,7 +14,6 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::blob::Blobs;
-use storage::kv::disk::DiskStore;
 use storage::kv::faulty::SplitMix;
 use storage::kv::sealed::Sealed;
 use storage::kv::{Batch, Durability, Keyspace, Kv as _, Scan};
@@ -252,7 +251,7 @@ fn a_text_index_with_altered_bytes_heals_at_the_next_start() {
 fn spoil(node: &Node, keyspace: Keyspace) {
     let identity = node::identity::open(&node.home(), &Unlock::default());
     let identity = identity.expect("the test's own folder");
-    let disk = DiskStore::open(&node.home().join("store.redb")).expect("the node is stopped");
+    let disk = brain_tests::disk_of(&node.home());
     let disk = Arc::new(disk);
     let sealed = Sealed::new(
         Arc::clone(&disk) as Arc<dyn storage::kv::Kv>,

@@ -9,7 +9,6 @@ use crdt::time::Timestamp;
 use node::config::Unlock;
 use std::sync::Arc;
 use storage::entropy::Entropy;
-use storage::kv::disk::DiskStore;
 use storage::kv::sealed::Sealed;
 use storage::kv::{Batch, Durability, Keyspace, Kv as _, Scan};
 use storage::screen::open::Open;
@@ -19,7 +18,7 @@ use storage::store::{Parts, Store, StoreError};
 fn rows(node: &Node) -> (Sealed, node::identity::Identity) {
     let identity = node::identity::open(&node.home(), &Unlock::default());
     let identity = identity.expect("the test's own folder");
-    let disk = DiskStore::open(&node.home().join("store.redb")).expect("the node is stopped");
+    let disk = brain_tests::disk_of(&node.home());
     let sealed = Sealed::new(Arc::new(disk), identity.vault.keyring().master());
     (sealed, identity)
 }

@@ -30,7 +30,7 @@ fn rows(kv: &Arc<DiskStore>, keyspace: Keyspace) -> Vec<Item> {
 /// Alters one byte in every copy of some entries of the log; returns how many entries.
 fn alter(node: &Node, is_it: impl Fn(u64, bool) -> bool) -> usize {
     let path = node.home().join("store.redb");
-    let disk = Arc::new(DiskStore::open(&path).expect("the node is stopped"));
+    let disk = Arc::new(brain_tests::disk_of(&node.home()));
     let consent: BTreeSet<Vec<u8>> = rows(&disk, Keyspace("consent"))
         .into_iter()
         .map(|item| item.key)
@@ -140,8 +140,7 @@ fn what_an_owner_lost_comes_back_from_a_grantee_and_the_rest_is_named() {
     let before = titles(&couple.ana);
     couple.ana.stop();
     let head = {
-        let path = couple.ana.home().join("store.redb");
-        let disk = Arc::new(DiskStore::open(&path).expect("the node is stopped"));
+        let disk = Arc::new(brain_tests::disk_of(&couple.ana.home()));
         let head = rows(&disk, Keyspace("log")).len();
         disk.close().expect("closed");
         u64::try_from(head).expect("a count")

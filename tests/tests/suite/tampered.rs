@@ -15,7 +15,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use storage::kv::disk::DiskStore;
 use storage::kv::sealed::{OpaqueKey, Sealed};
 use storage::kv::{Batch, Durability, Keyspace, Kv as _};
 
@@ -44,7 +43,7 @@ impl Rows {
     fn open(home: &Path) -> Self {
         let identity =
             node::identity::open(home, &Unlock::default()).expect("the test's own folder");
-        let disk = DiskStore::open(&home.join("store.redb")).expect("the node is stopped");
+        let disk = brain_tests::disk_of(home);
         Self {
             kv: Sealed::new(Arc::new(disk), identity.vault.keyring().master()),
             opaque: OpaqueKey::new(identity.vault.keyring().master()),
