@@ -262,6 +262,41 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_beside_is_compared_as_it_was_and_not_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = TextIndex::open(folder.path(), cipher(Context::TextIndex)).unwrap();
+        let (mut now, mut then) = (VectorIndex::new(2), VectorIndex::new(2));
+        now.put(Slot(1), &[vec![1.0, 0.0]]).unwrap();
+        then.put(Slot(1), &[vec![3.0, 4.0]]).unwrap();
+        for slot in 2..200 {
+            then.put(Slot(slot), &[vec![1.0, 0.0]]).unwrap();
+        }
+        let doc = TextDoc {
+            slot: Slot(1),
+            title: String::new(),
+            body: "the cat sat".to_owned(),
+            tags: Vec::new(),
+        };
+        let aside = Aside {
+            text: TextAside::of(&[doc]).unwrap(),
+            vectors: then,
+        };
+        let request = SearchRequest {
+            query: &TextQuery::parse("cat"),
+            vector: Some(&[1.0, 0.0]),
+            allowed: Some(&SlotSet::new()),
+            mode: SearchMode::Hybrid,
+            limit: 1,
+            fusion: Fusion::default(),
+        };
+        let hits = search_with(&text, &now, Some(&aside), &request).unwrap();
+        assert_eq!(hits[0].slot, Slot(1));
+        // Words 0.75, and a quarter of how far 0.6 is between the floor and one.
+        assert!((hits[0].score - 0.846).abs() < 0.01);
+        assert!((hits[0].why.vector.unwrap() - 0.6).abs() < 0.01);
+    }
+
+    #[test]
     fn of_two_lists_the_nearest_are_kept() {
         let near = vec![(Slot(1), 0.9), (Slot(4), 0.5), (Slot(2), 0.2)];
         let beside = vec![(Slot(3), 0.5), (Slot(5), 0.1)];
