@@ -32,6 +32,7 @@ mod status;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod tray;
 
 pub use axum::Router;
@@ -41,6 +42,7 @@ pub use locked::locked_router;
 pub use metrics::{locked_metrics_router, metrics_router};
 pub use openapi::document;
 pub use serve::{serve_tcp, serve_unix};
+pub use threads::Threads;
 
 use crate::service::Services;
 use axum::extract::{MatchedPath, Request, State};

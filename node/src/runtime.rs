@@ -104,6 +104,12 @@ pub enum StartError {
         /// The data folder.
         path: PathBuf,
     },
+    /// The threads of the API cannot start.
+    #[error("cannot start the threads of the API: {reason}")]
+    Threads {
+        /// Why.
+        reason: String,
+    },
     /// The API cannot listen.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
@@ -140,6 +146,7 @@ impl StartError {
             Self::Metrics { .. } => {
                 "set telemetry.metrics_listen to a free address such as 127.0.0.1:9464, or to nothing"
             }
+            Self::Threads { .. } => "let this user have more threads (ulimit -u), or end others",
             Self::Listen { .. } => {
                 "set api.listen, or BRAIN_API__LISTEN, to a free loopback address"
             }

@@ -154,6 +154,11 @@ impl Services {
         self.0.sync.writing()
     }
 
+    /// Tells whether a reader would wait for somebody who writes.
+    pub fn is_busy(&self) -> bool {
+        self.store().is_busy()
+    }
+
     fn store(&self) -> &Store {
         &self.0.store
     }

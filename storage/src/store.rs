@@ -52,7 +52,7 @@ use state::State;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 use thiserror::Error;
 
 /// The reason why the store did not do something.
@@ -139,6 +139,12 @@ impl Store {
     /// Runs `f` on the state as of the last commit.
     pub fn read<T>(&self, f: impl FnOnce(&State) -> T) -> T {
         f(&self.lock_state())
+    }
+
+    /// Tells whether a reader would wait: somebody writes, which ends on the disk, or the text index
+    /// has yet to take in what was written.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.state.try_read(), Err(TryLockError::WouldBlock)) || self.text.is_behind()
     }
 
     /// Returns the slots of the memories that are shown and that a selector without texts takes in.

@@ -1,5 +1,6 @@
 //! The bridge from a handler to a service that blocks: off the async threads, panics included.
 //!
+//! What only reads stays on its thread of the API where it need not wait; see [`read`].
 //! It is not a queue; `guard` bounds how many requests are at work.
 
 use crate::http::error::Refusal;
@@ -29,4 +30,17 @@ where
     F: FnOnce(&Services) -> Result<T, Failure> + Send + 'static,
 {
     run(services, work).await.map(Json)
+}
+
+/// Runs a call of a service that only reads and waits for nothing but writers: here, while nobody
+/// writes, since to hand it over takes as long as a small one does.
+pub(crate) async fn read<T, F>(services: Services, work: F) -> Result<T, Refusal>
+where
+    T: Send + 'static,
+    F: FnOnce(&Services) -> Result<T, Failure> + Send + 'static,
+{
+    if services.is_busy() {
+        return run(services, work).await;
+    }
+    Ok(work(&services)?)
 }

@@ -95,8 +95,13 @@ pub(crate) async fn read(
     Params(When { as_of }): Params<When>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    let is_past = as_of.is_some();
     let work = move |services: &Services| services.memory(&id, as_of.as_deref());
-    let memory = blocking::run(services, work).await?;
+    let memory = if is_past {
+        blocking::run(services, work).await?
+    } else {
+        blocking::read(services, work).await?
+    };
     Ok(shown::answer(&headers, &memory))
 }
 

@@ -15,5 +15,12 @@ pub(crate) async fn search(
     Json(request): Json<SearchRequest>,
 ) -> Result<axum::Json<SearchResponse>, Refusal> {
     page_limit(request.limit)?;
-    blocking::json(services, |services| services.search(request)).await
+    let is_quick = services.is_quick(&request);
+    let work = |services: &Services| services.search(request);
+    let found = if is_quick {
+        blocking::read(services, work).await
+    } else {
+        blocking::run(services, work).await
+    };
+    found.map(axum::Json)
 }

@@ -1,16 +1,20 @@
 //! The listeners: from an accepted connection to the router, and an orderly end.
 //!
-//! Flow: accept, on a Unix socket ask the kernel who it is, then speak HTTP/1 with bounds on
-//! the head's size and time. On shutdown no connection is accepted any more, the open ones finish
-//! the request they are at, and after [`GRACE`] the rest is dropped.
+//! Flow: accept, on a Unix socket ask the kernel who it is, give the connection to one of the
+//! [`Threads`], and speak HTTP/1 there with bounds on the head's size and time. On shutdown no
+//! connection is accepted any more, the open ones finish the request they are at, and after
+//! [`GRACE`] the rest is dropped.
 //! It is not about requests; see `guard`. Invariant: no task outlives the call.
 
+use super::threads::Threads;
 use axum::Router;
 use axum::extract::Extension;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
+use std::net::TcpStream as StdTcpStream;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,14 +35,24 @@ const GRACE: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the API on a Unix socket, to processes of our own user only.
-pub async fn serve_unix(listener: UnixListener, router: Router, shutdown: CancellationToken) {
+pub async fn serve_unix(
+    listener: UnixListener,
+    router: Router,
+    threads: Threads,
+    shutdown: CancellationToken,
+) {
     let owner = rustix::process::geteuid().as_raw();
-    serve_unix_to(owner, listener, router, shutdown).await;
+    serve_unix_to(owner, listener, router, threads, shutdown).await;
 }
 
 /// Serves the API on a loopback TCP socket.
-pub async fn serve_tcp(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    serve(listener, router, shutdown).await;
+pub async fn serve_tcp(
+    listener: TcpListener,
+    router: Router,
+    threads: Threads,
+    shutdown: CancellationToken,
+) {
+    serve(listener, router, threads, shutdown).await;
 }
 
 /// Serves the API on a Unix socket to the processes of one user.
@@ -46,25 +60,37 @@ pub(crate) async fn serve_unix_to(
     owner: u32,
     listener: UnixListener,
     router: Router,
+    threads: Threads,
     shutdown: CancellationToken,
 ) {
-    serve(Owned { listener, owner }, router, shutdown).await;
+    serve(Owned { listener, owner }, router, threads, shutdown).await;
 }
 
 /// Where connections come from.
 trait Source: Sync {
+    /// A connection that no thread waits on yet.
+    type Accepted: Send + 'static;
     /// A connection.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     /// Waits for a connection; `None` if it was turned away.
-    fn accept(&self) -> impl Future<Output = io::Result<Option<Self::Io>>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<Option<Self::Accepted>>> + Send;
+
+    /// Has the thread that calls it wait on the connection.
+    fn take(accepted: Self::Accepted) -> io::Result<Self::Io>;
 }
 
 impl Source for TcpListener {
+    type Accepted = StdTcpStream;
     type Io = TcpStream;
 
-    async fn accept(&self) -> io::Result<Option<TcpStream>> {
-        Ok(Some(Self::accept(self).await?.0))
+    async fn accept(&self) -> io::Result<Option<StdTcpStream>> {
+        let (stream, _) = Self::accept(self).await?;
+        stream.into_std().map(Some)
+    }
+
+    fn take(accepted: StdTcpStream) -> io::Result<TcpStream> {
+        TcpStream::from_std(accepted)
     }
 }
 
@@ -75,11 +101,17 @@ struct Owned {
 }
 
 impl Source for Owned {
+    type Accepted = StdUnixStream;
     type Io = UnixStream;
 
-    async fn accept(&self) -> io::Result<Option<UnixStream>> {
+    async fn accept(&self) -> io::Result<Option<StdUnixStream>> {
         let (stream, _) = self.listener.accept().await?;
-        Ok(is_from(self.owner, &stream).then_some(stream))
+        let ours = is_from(self.owner, &stream).then_some(stream);
+        ours.map(UnixStream::into_std).transpose()
+    }
+
+    fn take(accepted: StdUnixStream) -> io::Result<UnixStream> {
+        UnixStream::from_std(accepted)
     }
 }
 
@@ -97,7 +129,12 @@ fn is_from(owner: u32, stream: &UnixStream) -> bool {
 }
 
 /// Accepts until the shutdown, then lets what is open finish.
-async fn serve(source: impl Source, router: Router, shutdown: CancellationToken) {
+async fn serve<S: Source>(
+    source: S,
+    router: Router,
+    threads: Threads,
+    shutdown: CancellationToken,
+) {
     // Streams that would never end by themselves watch this token; see `events`.
     let router = router.layer(Extension(shutdown.clone()));
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -105,10 +142,13 @@ async fn serve(source: impl Source, router: Router, shutdown: CancellationToken)
     while let Some(accepted) = shutdown.run_until_cancelled(next(&source, &places)).await {
         if let Some((stream, place)) = accepted {
             let (router, shutdown) = (router.clone(), shutdown.clone());
-            connections.spawn(async move {
-                talk(stream, router, shutdown).await;
-                drop(place);
-            });
+            let seat = threads.seat();
+            let thread = seat.thread().clone();
+            let talked = async move {
+                talk::<S>(stream, router, shutdown).await;
+                drop((seat, place));
+            };
+            connections.spawn_on(talked, &thread);
         }
         while connections.try_join_next().is_some() {}
     }
@@ -123,7 +163,7 @@ async fn serve(source: impl Source, router: Router, shutdown: CancellationToken)
 async fn next<S: Source>(
     source: &S,
     places: &Arc<Semaphore>,
-) -> Option<(S::Io, OwnedSemaphorePermit)> {
+) -> Option<(S::Accepted, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match source.accept().await {
         Ok(stream) => stream.map(|stream| (stream, place)),
@@ -136,10 +176,14 @@ async fn next<S: Source>(
 }
 
 /// Speaks HTTP on one connection until it ends, or until the shutdown and one last answer.
-async fn talk<Io>(stream: Io, router: Router, shutdown: CancellationToken)
-where
-    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+async fn talk<S: Source>(accepted: S::Accepted, router: Router, shutdown: CancellationToken) {
+    let stream = match S::take(accepted) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be served");
+            return;
+        }
+    };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)

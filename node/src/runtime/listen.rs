@@ -21,7 +21,10 @@ pub(super) async fn serve(
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Result<Vec<String>, StartError> {
-    serve_metrics(config, metrics, tasks, shutdown).await?;
+    let threads = http::Threads::start().map_err(|error| StartError::Threads {
+        reason: error.to_string(),
+    })?;
+    serve_metrics(config, metrics, &threads, tasks, shutdown).await?;
     let token: Arc<str> = api_token(&places.data)?.into();
     let allowed_hosts = config.api.allowed_hosts.clone();
     let mut addresses = Vec::new();
@@ -32,7 +35,8 @@ pub(super) async fn serve(
         token: Arc::clone(&token),
         allowed_hosts: allowed_hosts.clone(),
     };
-    tasks.spawn(http::serve_unix(unix, router(edge), shutdown.clone()));
+    let served = http::serve_unix(unix, router(edge), threads.clone(), shutdown.clone());
+    tasks.spawn(served);
     for address in &config.api.listen {
         let listener = bind_loopback(address).await?;
         let local = listener.local_addr().map_err(|error| StartError::Listen {
@@ -45,7 +49,8 @@ pub(super) async fn serve(
             token: Arc::clone(&token),
             allowed_hosts: allowed_hosts.clone(),
         };
-        tasks.spawn(http::serve_tcp(listener, router(edge), shutdown.clone()));
+        let served = http::serve_tcp(listener, router(edge), threads.clone(), shutdown.clone());
+        tasks.spawn(served);
     }
     Ok(addresses)
 }
@@ -54,6 +59,7 @@ pub(super) async fn serve(
 async fn serve_metrics(
     config: &Config,
     router: http::Router,
+    threads: &http::Threads,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Result<(), StartError> {
@@ -79,7 +85,8 @@ async fn serve_metrics(
         ),
         None => router,
     };
-    tasks.spawn(http::serve_tcp(listener, router, shutdown.clone()));
+    let served = http::serve_tcp(listener, router, threads.clone(), shutdown.clone());
+    tasks.spawn(served);
     Ok(())
 }
 

@@ -89,6 +89,17 @@ impl Services {
         })
     }
 
+    /// Tells whether a search takes milliseconds and waits for no model: not one of the past, of
+    /// which texts are read again, nor one that reads texts to choose where to search.
+    pub fn is_quick(&self, request: &SearchRequest) -> bool {
+        let selector = request.selector.as_deref().unwrap_or_default();
+        let selector = Selector::parse(selector).ok();
+        request.as_of.is_none()
+            && !request.facets
+            && self.0.models.chosen.is_none()
+            && !selector.is_some_and(|selector| selector.looks_into_texts())
+    }
+
     fn search_now(
         &self,
         request: &SearchRequest,

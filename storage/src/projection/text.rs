@@ -234,6 +234,11 @@ impl TextIndex {
         Ok(())
     }
 
+    /// Tells whether the next search has changes to take in first.
+    pub fn is_behind(&self) -> bool {
+        self.visible.load(Ordering::Acquire) != self.changes.load(Ordering::Acquire)
+    }
+
     /// Makes all applied changes durable.
     pub fn flush(&self) -> Result<(), TextError> {
         let changes = self.changes.load(Ordering::Acquire);
@@ -311,7 +316,7 @@ impl TextIndex {
         if query.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
-        if self.visible.load(Ordering::Acquire) != self.changes.load(Ordering::Acquire) {
+        if self.is_behind() {
             self.commit(false)?;
         }
         let searcher: Searcher = self.reader.searcher();

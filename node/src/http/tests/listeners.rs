@@ -1,8 +1,8 @@
 //! The listeners, over real sockets: who is turned away, and how they end.
 
 use super::small;
-use crate::http::Transport;
 use crate::http::serve::{serve_tcp, serve_unix, serve_unix_to};
+use crate::http::{Threads, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -27,13 +27,16 @@ async fn the_socket_answers_its_owner_and_nobody_else() {
     let mut listeners = JoinSet::new();
     let bind = |name: &str| UnixListener::bind(folder.path().join(name)).unwrap();
     let router = small(Transport::UnixSocket);
-    listeners.spawn(serve_unix(bind("ours"), router.clone(), shutdown.clone()));
-    listeners.spawn(serve_unix_to(
-        own + 1,
-        bind("theirs"),
-        router,
+    let threads = Threads::start().unwrap();
+    let served = serve_unix(
+        bind("ours"),
+        router.clone(),
+        threads.clone(),
         shutdown.clone(),
-    ));
+    );
+    listeners.spawn(served);
+    let served = serve_unix_to(own + 1, bind("theirs"), router, threads, shutdown.clone());
+    listeners.spawn(served);
     let ours = UnixStream::connect(folder.path().join("ours"))
         .await
         .unwrap();
@@ -55,7 +58,8 @@ async fn tcp_checks_the_host_and_the_shutdown_ends_idle_connections() {
         port: address.port(),
     });
     let mut listeners = JoinSet::new();
-    listeners.spawn(serve_tcp(listener, router, shutdown.clone()));
+    let threads = Threads::start().unwrap();
+    listeners.spawn(serve_tcp(listener, router, threads, shutdown.clone()));
     let connect = async || TcpStream::connect(address).await.unwrap();
     let own = format!("localhost:{}", address.port());
     assert!(

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::kv::{Page, Scan, Stats, Verification};
+use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 use std::thread;
 
@@ -237,4 +238,29 @@ fn a_rebuild_beside_writers_forgets_no_text() {
     assert!(rebuilds > 2, "{rebuilds} rebuilds were beside writers");
     bench.find("walk");
     assert_eq!(bench.store().text.len(), WRITTEN);
+}
+
+#[test]
+fn whoever_would_wait_for_a_writer_is_told() {
+    let bench = Bench::new(1);
+    let (began, may_end) = (Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let transaction = bench.store().transact::<_, StoreError>(NOW, |_| {
+                began.wait();
+                may_end.wait();
+                Ok(())
+            });
+            transaction.unwrap();
+        });
+        began.wait();
+        let is_busy = bench.store().is_busy();
+        may_end.wait();
+        assert!(is_busy);
+    });
+    assert!(!bench.store().is_busy());
+    bench.create("a walk");
+    assert!(bench.store().is_busy(), "the next search takes it in first");
+    bench.find("walk");
+    assert!(!bench.store().is_busy());
 }
