@@ -33,6 +33,7 @@ mod directory;
 mod folder;
 mod forms;
 mod gather;
+mod known;
 pub(crate) mod language;
 mod plan;
 mod query;

@@ -1,5 +1,5 @@
 //! What is kept of a segment while it is searched: the numbers of every document, side by side, and
-//! the forms of words that were asked for.
+//! the forms and documents of words that were asked for.
 //!
 //! The engine keeps them packed, and unpacks one at a time for whoever asks; a search asks for every
 //! posting. So they are unpacked once for each segment, which never changes, and kept while the
@@ -13,16 +13,18 @@ use tantivy::index::SegmentId;
 use tantivy::{DocId, SegmentReader};
 
 use super::forms::Forms;
+use super::known::Known;
 use super::schema::{LANGUAGES, SLOT};
 use super::sheet::place;
 use crate::slots::Slot;
 
-/// The numbers of a segment's documents, by their place; and forms of words.
+/// The numbers of a segment's documents, by their place; and what is known of words.
 #[derive(Debug)]
 pub(super) struct Columns {
     slots: Vec<u64>,
     languages: Vec<u16>,
     pub(super) forms: Forms,
+    pub(super) known: Known,
 }
 
 /// The columns of the segments that are searched.
@@ -39,6 +41,7 @@ impl Columns {
             slots: unpacked(fields.u64(SLOT)?, documents),
             languages: languages.into_iter().map(narrow).collect(),
             forms: Forms::default(),
+            known: Known::new(documents),
         })
     }
 

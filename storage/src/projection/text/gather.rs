@@ -1,7 +1,7 @@
 //! Gathering: which visible documents have a word, how surely and how often.
 //!
 //! A word is looked up in every field, first as it is, then in its other forms, which are read off
-//! the dictionary, then, if few documents have it, as the beginning of longer words, and last, if
+//! the dictionary (or both are recalled, see `known`), then, if few documents have it, as the beginning of longer words, and last, if
 //! none has, as a word that was mistyped. What the dictionaries hold beyond the visible documents
 //! has no influence: a term counts where a visible document has it.
 //!
@@ -9,6 +9,7 @@
 
 use std::cell::LazyCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tantivy::postings::TermInfo;
 use tantivy::query::{EnableScoring, FuzzyTermQuery, PhraseQuery, Query};
@@ -20,7 +21,7 @@ use super::analysis::begins_alone;
 use super::forms::Form;
 use super::language::{Languages, Stems};
 use super::schema::Fields;
-use super::sheet::{Lists, Sheet};
+use super::sheet::{List, Lists, Sheet};
 use super::view::{Segment, View};
 
 /// How often a word as asked for counts beside another form of it.
@@ -64,18 +65,54 @@ impl<'a> Gather<'a> {
         prefix: bool,
         enough: usize,
     ) -> tantivy::Result<Lists> {
-        self.forms(word)?;
+        let lists = self.with_forms(word)?;
+        let count: usize = lists.iter().map(|list| list.found.len()).sum();
         let is_guessable = !begins_alone(word) && word.chars().count() <= FUZZY_CHARS_MAX;
-        if prefix && is_guessable && self.count() < enough {
+        let is_enough = count > 0 && (!prefix || count >= enough);
+        if is_enough || !is_guessable {
+            return Ok(lists);
+        }
+        for (sheet, list) in self.sheets.iter_mut().zip(&lists) {
+            sheet.put(list);
+        }
+        if prefix {
             self.longer(word)?;
         }
         if self.count() == 0
-            && is_guessable
             && let Some(distance) = fuzzy_distance(word)
         {
             self.mistyped(word, distance)?;
         }
         Ok(self.take())
+    }
+
+    /// Finds a word and its other forms, or recalls where they are.
+    fn with_forms(&mut self, word: &str) -> tantivy::Result<Lists> {
+        if let Some(lists) = self.recall(word) {
+            return Ok(lists);
+        }
+        self.forms(word)?;
+        let lists = self.take();
+        for (segment, list) in self.view.segments.iter().zip(&lists) {
+            if segment.is_whole() {
+                segment.known().put(word, segment.deleted(), list);
+            }
+        }
+        Ok(lists)
+    }
+
+    /// Returns where a word was found before, if that still holds in each segment.
+    fn recall(&self, word: &str) -> Option<Lists> {
+        let lists = self.view.segments.iter().map(|segment| {
+            let (deleted, list) = segment.known().of(word)?;
+            if segment.is_whole() {
+                return (deleted == segment.deleted()).then_some(list);
+            }
+            // What was deleted since is not shown either.
+            let shown = || list.found.iter().filter(|found| segment.shows(found.doc));
+            (deleted <= segment.deleted()).then(|| Arc::new(List::of(shown().copied().collect())))
+        });
+        lists.collect()
     }
 
     /// Looks up words that follow each other.
@@ -98,7 +135,8 @@ impl<'a> Gather<'a> {
 
     fn take(&mut self) -> Lists {
         let sheets = self.sheets.iter_mut().zip(&self.view.segments);
-        sheets.map(|(sheet, segment)| sheet.take(segment)).collect()
+        let lists = sheets.map(|(sheet, segment)| Arc::new(sheet.take(segment)));
+        lists.collect()
     }
 
     /// Finds the word as it is.

@@ -57,13 +57,9 @@ enum Need {
     Bonus,
 }
 
-/// How many parts a document has.
+/// How many parts a document has, eight bits for each need.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Parts {
-    required: u8,
-    wanted: u8,
-    bonus: u8,
-}
+struct Parts(u32);
 
 /// What a document has and what that is worth.
 #[derive(Clone, Copy, Default)]
@@ -72,11 +68,13 @@ struct Tally {
     parts: Parts,
 }
 
-/// The tallies of [`TALLIED`] documents that follow each other.
+/// The tallies of [`TALLIED`] documents that follow each other. What is added is added without asking
+/// what is there: to guess at it would often be wrong.
 struct Tallies {
     of: Vec<Tally>,
-    /// The places of those that have any part.
+    /// The places of those that have any part, and how many these are; one more can be written.
     begun: Vec<usize>,
+    count: usize,
 }
 
 /// A document with its score; greater is better, and of equals the smaller slot.
@@ -134,10 +132,10 @@ impl Plan {
     fn flats(&self) -> [f32; LENGTHS] {
         let words: [u32; LENGTHS] =
             std::array::from_fn(|length| u8::try_from(length).map_or(u32::MAX, words_of));
-        let (mut all, mut texts) = (0, 0);
-        for found in self.parts.iter().flat_map(|part| &part.lists).flatten() {
-            all += u64::from(words[usize::from(found.length)]);
-            texts += 1;
+        let (mut all, mut texts) = (0, 0_u64);
+        for list in self.parts.iter().flat_map(|part| &part.lists) {
+            all += list.words;
+            texts += u64::try_from(list.found.len()).unwrap_or(u64::MAX);
         }
         let mean = (float(all) / float(texts.max(1))).max(1.0);
         words.map(|words| K1 * (1.0 - B + B * (float(words.into()) / mean)))
@@ -159,7 +157,7 @@ impl Plan {
         for (ordinal, segment) in view.segments.iter().enumerate() {
             let lists = rarest_first
                 .iter()
-                .map(|(part, _)| part.lists[ordinal].as_slice());
+                .map(|(part, _)| part.lists[ordinal].found.as_slice());
             let mut rest: Vec<&[Found]> = lists.collect();
             loop {
                 let leading = best.leading(&rarest_first);
@@ -171,14 +169,16 @@ impl Plan {
                 for (number, ((part, rarity), list)) in
                     rarest_first.iter().zip(&mut rest).enumerate()
                 {
-                    let is_leading = number < leading;
-                    for found in cut(list, first) {
-                        let at = place(found.doc) - first;
-                        if is_leading || tallies.has(at) {
-                            let flat = found.weight + flats[usize::from(found.length)];
-                            let score = rarity * found.weight * (K1 + 1.0) / flat;
-                            tallies.add(at, score, part.need);
-                        }
+                    let scored = cut(list, first).iter().map(|found| {
+                        let flat = found.weight + flats[usize::from(found.length)];
+                        let score = rarity * found.weight * (K1 + 1.0) / flat;
+                        (place(found.doc) - first, score)
+                    });
+                    let one = Parts::one(part.need);
+                    if number < leading {
+                        scored.for_each(|(at, score)| tallies.begin(at, score, one));
+                    } else {
+                        scored.for_each(|(at, score)| tallies.go_on(at, score, one));
                     }
                 }
                 for (at, tally) in tallies.drain() {
@@ -193,7 +193,7 @@ impl Plan {
     fn explain(&self, best: &[Ranked]) -> Vec<TextHit> {
         let hits = best.iter().map(|ranked| {
             let reasons = self.parts.iter().filter_map(|part| {
-                let list = &part.lists[ranked.segment];
+                let list = &part.lists[ranked.segment].found;
                 let at = list
                     .binary_search_by_key(&ranked.doc, |found| found.doc)
                     .ok()?;
@@ -215,37 +215,62 @@ impl Plan {
     }
 }
 
+impl Parts {
+    fn one(need: Need) -> Self {
+        match need {
+            Need::Required => Self(1),
+            Need::Wanted => Self(1 << 8),
+            Need::Bonus => Self(1 << 16),
+        }
+    }
+
+    fn has_any(self) -> bool {
+        self.0 != 0
+    }
+
+    fn required(self) -> usize {
+        usize::from(self.0.to_le_bytes()[0])
+    }
+
+    fn wanted(self) -> usize {
+        usize::from(self.0.to_le_bytes()[1])
+    }
+}
+
 impl Tallies {
     fn new() -> Self {
         Self {
             of: vec![Tally::default(); TALLIED],
-            begun: Vec::with_capacity(TALLIED),
+            begun: vec![0; TALLIED + 1],
+            count: 0,
         }
     }
 
+    /// Adds a part to what a document has, also if that is nothing.
     #[inline]
-    fn add(&mut self, at: usize, score: f32, need: Need) {
-        if !self.has(at) {
-            self.begun.push(at);
-        }
+    fn begin(&mut self, at: usize, score: f32, one: Parts) {
         let tally = &mut self.of[at];
+        self.begun[self.count] = at;
+        self.count += usize::from(!tally.parts.has_any());
         tally.score += score;
-        match need {
-            Need::Required => tally.parts.required += 1,
-            Need::Wanted => tally.parts.wanted += 1,
-            Need::Bonus => tally.parts.bonus += 1,
-        }
+        tally.parts.0 += one.0;
     }
 
-    fn has(&self, at: usize) -> bool {
-        self.of[at].parts != Parts::default()
+    /// Adds a part to what a document has, if it has any.
+    #[inline]
+    fn go_on(&mut self, at: usize, score: f32, one: Parts) {
+        let tally = &mut self.of[at];
+        let has_any = tally.parts.has_any();
+        tally.score += if has_any { score } else { 0.0 };
+        tally.parts.0 += if has_any { one.0 } else { 0 };
     }
 
     /// Returns the tally of each document that has any part, by its place, and clears it.
     fn drain(&mut self) -> impl Iterator<Item = (usize, Tally)> + '_ {
         let of = &mut self.of;
-        let begun = self.begun.drain(..);
-        begun.map(|at| (at, std::mem::take(&mut of[at])))
+        let begun = &self.begun[..std::mem::take(&mut self.count)];
+        let places = begun.iter().copied();
+        places.map(|at| (at, std::mem::take(&mut of[at])))
     }
 }
 
@@ -311,10 +336,10 @@ impl Best {
     fn offer(&mut self, tally: Tally, at: usize, ordinal: usize, segment: &Segment<'_>) {
         self.score = self.score.max(tally.score);
         let has = tally.parts;
-        if usize::from(has.required) < self.required {
+        if has.required() < self.required {
             return;
         }
-        let passes = self.is_short && usize::from(has.required + has.wanted) == self.needed;
+        let passes = self.is_short && has.required() + has.wanted() == self.needed;
         let score = tally.score;
         let is_full = self.heap.len() == self.limit;
         let worst = self.heap.peek().filter(|_| is_full);
@@ -352,7 +377,7 @@ impl Best {
 impl Part {
     /// Returns how much a document with this part stands out among all.
     fn rarity(&self, all: u64) -> f32 {
-        let having: usize = self.lists.iter().map(Vec::len).sum();
+        let having: usize = self.lists.iter().map(|list| list.found.len()).sum();
         let having = u64::try_from(having).unwrap_or(u64::MAX);
         let others = float(all.saturating_sub(having));
         let rarity = (1.0 + (others + 0.5) / (float(having) + 0.5)).ln();
@@ -371,9 +396,13 @@ fn cut<'a>(list: &mut &'a [Found], first: usize) -> &'a [Found] {
     if list.first().is_some_and(is_before(first)) {
         *list = &list[list.partition_point(is_before(first))..];
     }
-    // As documents are in a list once, no more of them have a place.
-    let some = &list[..list.len().min(TALLIED)];
-    let (near, later) = list.split_at(some.partition_point(is_before(first + TALLIED)));
+    // As documents are in a list once, no more of them have a place. They are read one after the other
+    // in any case, which memory serves faster than a search by halves.
+    let some = list.iter().take(TALLIED);
+    let (near, later) = list.split_at(
+        some.take_while(|found| is_before(first + TALLIED)(found))
+            .count(),
+    );
     *list = later;
     near
 }

@@ -10,7 +10,7 @@
 //! Invariant: a sheet that nobody uses says nothing of any document. One whose search failed is thrown
 //! away.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tantivy::postings::TermInfo;
 use tantivy::schema::IndexRecordOption;
@@ -18,7 +18,7 @@ use tantivy::{DocId, DocSet, InvertedIndexReader, TERMINATED};
 
 use super::MatchKind;
 use super::language::Languages;
-use super::view::{Segment, View};
+use super::view::{Segment, View, words_of};
 
 /// How many searches at a time find sheets that are ready; each takes five bytes a document.
 const KEPT_MAX: usize = 2;
@@ -37,8 +37,26 @@ pub(super) struct Found {
     pub(super) length: u8,
 }
 
-/// The documents that have a part of the query, for each segment, in their order.
-pub(super) type Lists = Vec<Vec<Found>>;
+/// The documents of a segment that have a part of the query, in their order.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) found: Vec<Found>,
+    /// The words of all their texts, about.
+    pub(super) words: u64,
+}
+
+/// The documents that have a part of the query, for each segment.
+pub(super) type Lists = Vec<Arc<List>>;
+
+impl List {
+    pub(super) fn of(found: Vec<Found>) -> Self {
+        let words = found.iter().map(|found| u64::from(words_of(found.length)));
+        Self {
+            words: words.sum(),
+            found,
+        }
+    }
+}
 
 /// What is known of the documents of a segment.
 #[derive(Default)]
@@ -148,8 +166,15 @@ impl Sheet {
         }
     }
 
+    /// Puts documents on the sheet that have the part, as they were taken off.
+    pub(super) fn put(&mut self, list: &List) {
+        for found in &list.found {
+            self.add(found.doc, found.weight, found.kind);
+        }
+    }
+
     /// Returns the documents that have the part, in their order, and clears the sheet.
-    pub(super) fn take(&mut self, segment: &Segment<'_>) -> Vec<Found> {
+    pub(super) fn take(&mut self, segment: &Segment<'_>) -> List {
         let mut found = Vec::with_capacity(self.len());
         for (word, has) in self.has.iter_mut().enumerate() {
             let mut has = std::mem::take(has);
@@ -165,7 +190,7 @@ impl Sheet {
                 });
             }
         }
-        found
+        List::of(found)
     }
 }
 

@@ -9,6 +9,7 @@ use super::*;
 use crate::cipher::{Context, tests::cipher};
 
 mod best;
+mod known;
 mod languages;
 
 fn open(folder: &Path) -> Result<TextIndex, TextError> {

@@ -15,6 +15,7 @@ use tantivy::{DocId, Searcher, SegmentReader};
 use super::aside::TextAside;
 use super::columns::{Columns, Unpacked};
 use super::forms::Forms;
+use super::known::Known;
 use crate::slots::{Slot, SlotSet};
 
 /// The searcher, narrowed to the allowed documents.
@@ -90,6 +91,21 @@ impl Segment<'_> {
     /// Returns the forms of words that were asked for before.
     pub(super) fn forms(&self) -> &Forms {
         &self.columns.forms
+    }
+
+    /// Returns the documents of words that were asked for before.
+    pub(super) fn known(&self) -> &Known {
+        &self.columns.known
+    }
+
+    /// Returns how many documents were deleted.
+    pub(super) fn deleted(&self) -> u32 {
+        self.reader.num_deleted_docs()
+    }
+
+    /// Returns whether all documents can be seen that were not deleted.
+    pub(super) fn is_whole(&self) -> bool {
+        self.allowed.is_none()
     }
 
     /// Returns the slot of a document.
