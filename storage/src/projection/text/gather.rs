@@ -86,39 +86,36 @@ impl<'a> Gather<'a> {
         Ok(self.take())
     }
 
-    /// Finds a word and its other forms, or recalls where they are.
+    /// Finds a word and its other forms, or recalls where they are in segments in which it was asked
+    /// for before.
     fn with_forms(&mut self, word: &str) -> tantivy::Result<Lists> {
-        if let Some(lists) = self.recall(word) {
-            return Ok(lists);
-        }
-        self.forms(word)?;
-        let lists = self.take();
-        for (segment, list) in self.view.segments.iter().zip(&lists) {
-            if segment.is_whole() {
-                segment.known().put(word, segment.deleted(), list);
+        let mut others = Others {
+            stems: LazyCell::new(|| Stems::of(word)),
+            known: HashMap::new(),
+        };
+        let mut lists = Vec::with_capacity(self.sheets.len());
+        for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
+            if let Some(list) = recalled(segment, word) {
+                lists.push(list);
+                continue;
             }
+            count_exact(self.fields, segment, sheet, word)?;
+            others.count(self.fields, segment, sheet, word)?;
+            let list = Arc::new(sheet.take(segment));
+            if segment.is_whole() {
+                segment.known().put(word, segment.deleted(), &list);
+            }
+            lists.push(list);
         }
         Ok(lists)
-    }
-
-    /// Returns where a word was found before, if that still holds in each segment.
-    fn recall(&self, word: &str) -> Option<Lists> {
-        let lists = self.view.segments.iter().map(|segment| {
-            let (deleted, list) = segment.known().of(word)?;
-            if segment.is_whole() {
-                return (deleted == segment.deleted()).then_some(list);
-            }
-            // What was deleted since is not shown either.
-            let shown = || list.found.iter().filter(|found| segment.shows(found.doc));
-            (deleted <= segment.deleted()).then(|| Arc::new(List::of(shown().copied().collect())))
-        });
-        lists.collect()
     }
 
     /// Looks up words that follow each other.
     pub(super) fn phrase(&mut self, words: &[String]) -> tantivy::Result<Lists> {
         if let [word] = words {
-            self.exactly(word)?;
+            for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
+                count_exact(self.fields, segment, sheet, word)?;
+            }
             return Ok(self.take());
         }
         for (field, _) in self.fields.weighted() {
@@ -137,42 +134,6 @@ impl<'a> Gather<'a> {
         let sheets = self.sheets.iter_mut().zip(&self.view.segments);
         let lists = sheets.map(|(sheet, segment)| Arc::new(sheet.take(segment)));
         lists.collect()
-    }
-
-    /// Finds the word as it is.
-    fn exactly(&mut self, word: &str) -> tantivy::Result<()> {
-        for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
-            for (field, weight) in self.fields.weighted() {
-                let index = segment.reader.inverted_index(field)?;
-                if let Some(term) = index.terms().get(word)? {
-                    let every = Languages::ALL.0;
-                    let weight = weight * EXACT_WEIGHT;
-                    sheet.count(segment, &index, &term, every, (weight, MatchKind::Exact))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Finds the word and its other forms, each in texts of the languages it is a form in.
-    fn forms(&mut self, word: &str) -> tantivy::Result<()> {
-        self.exactly(word)?;
-        let mut others = Others {
-            stems: LazyCell::new(|| Stems::of(word)),
-            known: HashMap::new(),
-        };
-        for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
-            for (field, weight) in self.fields.weighted() {
-                let index = segment.reader.inverted_index(field)?;
-                let forms = segment.forms();
-                let forms = forms.of(field, word, || others.forms_in(segment, &index, word))?;
-                for form in &*forms {
-                    let counts = (weight * STEM_WEIGHT, MatchKind::Stem);
-                    sheet.count(segment, &index, &form.term, form.languages, counts)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Finds longer words that begin with it.
@@ -214,6 +175,34 @@ impl<'a> Gather<'a> {
     }
 }
 
+/// Returns where a word was found before in a segment, if that still holds.
+fn recalled(segment: &Segment<'_>, word: &str) -> Option<Arc<List>> {
+    let (deleted, list) = segment.known().of(word)?;
+    if segment.is_whole() {
+        return (deleted == segment.deleted()).then_some(list);
+    }
+    // What was deleted since is not shown either.
+    let shown = || list.found.iter().filter(|found| segment.shows(found.doc));
+    (deleted <= segment.deleted()).then(|| Arc::new(List::of(shown().copied().collect())))
+}
+
+/// Counts a word as it is.
+fn count_exact(
+    fields: &Fields,
+    segment: &Segment<'_>,
+    sheet: &mut Sheet,
+    word: &str,
+) -> tantivy::Result<()> {
+    for (field, weight) in fields.weighted() {
+        let index = segment.reader.inverted_index(field)?;
+        if let Some(term) = index.terms().get(word)? {
+            let counts = (weight * EXACT_WEIGHT, MatchKind::Exact);
+            sheet.count(segment, &index, &term, Languages::ALL.0, counts)?;
+        }
+    }
+    Ok(())
+}
+
 /// What a word is compared with: its stems, and what came of words it was compared with.
 struct Others<F: FnOnce() -> Stems> {
     stems: LazyCell<Stems, F>,
@@ -228,6 +217,26 @@ struct Compared {
 }
 
 impl<F: FnOnce() -> Stems> Others<F> {
+    /// Counts the other forms of the word, each in texts of the languages it is a form in.
+    fn count(
+        &mut self,
+        fields: &Fields,
+        segment: &Segment<'_>,
+        sheet: &mut Sheet,
+        word: &str,
+    ) -> tantivy::Result<()> {
+        for (field, weight) in fields.weighted() {
+            let index = segment.reader.inverted_index(field)?;
+            let forms = segment.forms();
+            let forms = forms.of(field, word, || self.forms_in(segment, &index, word))?;
+            for form in &*forms {
+                let counts = (weight * STEM_WEIGHT, MatchKind::Stem);
+                sheet.count(segment, &index, &form.term, form.languages, counts)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Finds the other forms of the word in a dictionary of a segment.
     fn forms_in(
         &mut self,
