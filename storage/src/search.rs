@@ -67,6 +67,8 @@ pub struct Hit {
     pub score: f32,
     /// Why it was found.
     pub why: Why,
+    /// The languages its text may be in, a bit each, if it was found by words.
+    pub languages: Option<u64>,
 }
 
 /// The reasons for a hit.
@@ -278,7 +280,7 @@ mod tests {
             tags: Vec::new(),
         };
         let aside = Aside {
-            text: TextAside::of(&[doc]).unwrap(),
+            text: TextAside::of(&[doc]),
             vectors: then,
         };
         let request = SearchRequest {

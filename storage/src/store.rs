@@ -14,6 +14,7 @@
 pub mod generations;
 mod ledger;
 pub(crate) mod open;
+mod opened;
 pub mod own;
 pub mod past;
 pub mod preview;
@@ -125,6 +126,7 @@ pub struct Store {
     text: TextIndex,
     generations: Generations,
     selections: selections::Selections,
+    opened: opened::Opened,
     writers: writers::Writers,
     /// Whether a commit failed since the rows were last read: it may turn out to be there.
     is_suspect: AtomicBool,
@@ -209,6 +211,7 @@ impl Store {
         let mut upserts = Vec::new();
         let mut deletes = Vec::new();
         for (memory, content) in touched {
+            self.opened.forget(*memory);
             let Some(facts) = state.memories.get(memory) else {
                 continue;
             };
@@ -243,23 +246,45 @@ impl Store {
         }
     }
 
-    /// Returns the contents of memories as [`Store::content`] does, in the order asked.
-    pub fn contents(&self, memories: &[MemoryId]) -> Result<Vec<Option<Content>>, StoreError> {
+    /// Returns the contents of memories as [`Store::content`] does, in the order asked; those that
+    /// nobody edited are kept for those who ask again.
+    pub fn contents(&self, memories: &[MemoryId]) -> Result<Vec<Option<Arc<Content>>>, StoreError> {
         let mut contents = vec![None; memories.len()];
         let (mut places, mut roots) = (Vec::new(), Vec::new());
         for (place, memory) in memories.iter().enumerate() {
-            match self.place_of_unedited(*memory) {
-                Some(number) => {
-                    places.push(place);
-                    roots.push((*memory, number));
-                }
-                None => contents[place] = content::content(self, *memory)?,
+            let Some(number) = self.place_of_unedited(*memory) else {
+                contents[place] = content::content(self, *memory)?.map(Arc::new);
+                continue;
+            };
+            contents[place] = self.opened.of(*memory);
+            if contents[place].is_none() {
+                places.push(place);
+                roots.push((*memory, number));
             }
         }
-        for (place, content) in places.into_iter().zip(content::of_roots(self, &roots)?) {
-            contents[place] = content;
+        for ((place, (memory, _)), content) in places
+            .into_iter()
+            .zip(&roots)
+            .zip(content::of_roots(self, &roots)?)
+        {
+            contents[place] = content.map(Arc::new);
+            if let Some(content) = &contents[place] {
+                self.keep_opened(*memory, content);
+            }
         }
         Ok(contents)
+    }
+
+    /// Keeps what the root of a memory says while that counts: who changes it waits for the state and
+    /// lets go of it then.
+    fn keep_opened(&self, memory: MemoryId, content: &Arc<Content>) {
+        let Ok(state) = self.state.try_read() else {
+            return;
+        };
+        let facts = state.memories.get(&memory);
+        if facts.is_some_and(|facts| facts.is_unedited()) {
+            self.opened.put(memory, content);
+        }
     }
 
     /// Returns the place in the log of the root of a memory that nobody edited.

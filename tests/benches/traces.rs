@@ -15,7 +15,7 @@ use brain_tests::Node;
 use brain_tests::measure::api::Api;
 use brain_tests::measure::usage::cpu_ms;
 use brain_tests::measure::{number, quantile};
-use reqwest::Method;
+use hyper::Method;
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

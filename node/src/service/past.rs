@@ -223,7 +223,7 @@ impl Services {
                 Some(was) => Some(was.content.clone()),
                 None => self.store().content(id)?,
             };
-            hits.extend(content.map(|content| shown(id, from, content, &hit, &mut snippets)));
+            hits.extend(content.map(|content| shown(id, from, &content, &hit, &mut snippets)));
         }
         Ok(hits)
     }

@@ -191,7 +191,7 @@ impl Services {
             let ids: Vec<MemoryId> = some.iter().map(|(_, id, _)| *id).collect();
             let contents = self.store().contents(&ids)?;
             for ((hit, id, from), content) in some.into_iter().zip(contents) {
-                hits.extend(content.map(|content| shown(id, from, content, &hit, &mut snippets)));
+                hits.extend(content.map(|content| shown(id, from, &content, &hit, &mut snippets)));
             }
         }
         Ok(hits)
@@ -202,11 +202,11 @@ impl Services {
 pub(super) fn shown(
     id: MemoryId,
     from: String,
-    content: Content,
+    content: &Content,
     hit: &search::Hit,
     snippets: &mut Snippets,
 ) -> Hit {
-    let part = snippets.of(&content.body, &hit.why.terms, SNIPPET_CHARS);
+    let part = snippets.of(&content.body, hit, SNIPPET_CHARS);
     let matched_by = match hit.why.match_kind {
         Some(MatchKind::Phrase) => "phrase",
         Some(MatchKind::Exact) => "exact",
@@ -217,7 +217,7 @@ pub(super) fn shown(
     };
     Hit {
         id: id.to_string(),
-        title: content.title,
+        title: content.title.clone(),
         highlights: in_characters(&part),
         snippet: part.text,
         score: hit.score,

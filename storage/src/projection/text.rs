@@ -6,9 +6,10 @@
 //! or old.
 //!
 //! Flow of a write: [`TextIndex::apply`] (in memory) -> committed with its log position by the next
-//! search or [`TextIndex::flush`], whichever comes first -> saved by the next flush.
-//! Flow of a search: [`TextQuery::parse`] -> [`TextIndex::search`] -> commit what is new -> plan
-//! within the view of the asker -> hits with reasons.
+//! [`TextIndex::flush`], or by a search before it if more came than a few new documents -> saved by
+//! the flush.
+//! Flow of a search: [`TextQuery::parse`] -> [`TextIndex::search`] -> what is new is committed, or
+//! indexed beside -> plan within the view of the asker -> hits with reasons.
 //!
 //! Invariants: a search sees every `apply` that returned before it began; documents and cursor are
 //! saved together, so after a crash [`TextIndex::cursor`] is exactly what the index holds; a
@@ -32,6 +33,7 @@ mod condense;
 mod directory;
 mod folder;
 mod forms;
+mod fresh;
 mod gather;
 mod known;
 pub(crate) mod language;
@@ -41,11 +43,12 @@ mod schema;
 mod sheet;
 mod view;
 
+pub(crate) use analysis::{EDITS_MAX, edits, word_ranges, write_exact, written};
 pub use analysis::{WORD_BYTES_MAX, Word, words};
-pub(crate) use analysis::{word_ranges, write_exact, written};
 pub use aside::TextAside;
 use columns::Unpacked;
 use directory::SealedDirectory;
+use fresh::Fresh;
 use plan::Plan;
 pub use query::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, TextQuery};
 use schema::Fields;
@@ -108,6 +111,8 @@ pub struct TextHit {
     pub matched: Vec<Arc<str>>,
     /// How the least sure of them was found.
     pub kind: MatchKind,
+    /// The languages its text may be in, a bit each.
+    pub languages: u64,
 }
 
 /// Why the text index could not do what was asked.
@@ -129,6 +134,8 @@ pub struct TextIndex {
     directory: SealedDirectory,
     writer: Mutex<Writer>,
     reader: IndexReader,
+    /// What searches see; follows the reader under the writer's lock.
+    shown: Mutex<Shown>,
     fields: Fields,
     unpacked: Unpacked,
     sheets: Sheets,
@@ -141,6 +148,12 @@ pub struct TextIndex {
     /// The log position of the last call.
     applied: AtomicU64,
     was_reset: bool,
+}
+
+/// What the last commit shows, and what came since.
+struct Shown {
+    searcher: Searcher,
+    fresh: Fresh,
 }
 
 struct Writer {
@@ -162,6 +175,10 @@ impl TextIndex {
                 engine: opened.writer,
                 cursor: opened.cursor,
                 committed: opened.cursor,
+            }),
+            shown: Mutex::new(Shown {
+                searcher: opened.reader.searcher(),
+                fresh: Fresh::default(),
             }),
             reader: opened.reader,
             fields: opened.fields,
@@ -193,7 +210,8 @@ impl TextIndex {
 
     /// Returns the number of documents that searches see without a filter.
     pub fn len(&self) -> u64 {
-        self.reader.searcher().num_docs()
+        let shown = self.shown();
+        shown.searcher.num_docs() + u64::try_from(shown.fresh.len()).unwrap_or(u64::MAX)
     }
 
     /// Returns whether searches see no document.
@@ -219,25 +237,40 @@ impl TextIndex {
         // Counted first: should the engine fail half way, what it took is committed with the old
         // cursor, and the caller's repetition replaces it.
         self.changes.fetch_add(1, Ordering::AcqRel);
-        for slot in deletes {
-            writer
-                .engine
-                .delete_term(Term::from_field_u64(self.fields.slot, slot.0));
+        let taken = self.hand_over(&writer.engine, upserts, deletes);
+        if taken.is_err() {
+            self.shown().fresh = Fresh::Much;
         }
-        for doc in upserts {
-            writer
-                .engine
-                .delete_term(Term::from_field_u64(self.fields.slot, doc.slot.0));
-            writer.engine.add_document(self.fields.document(doc))?;
-        }
+        taken?;
         writer.cursor = cursor;
         self.applied.store(cursor, Ordering::Release);
         Ok(())
     }
 
-    /// Tells whether the next search has changes to take in first.
+    /// Gives changes to the engine, and takes them in for those who search before it commits.
+    fn hand_over(
+        &self,
+        engine: &IndexWriter,
+        upserts: &[TextDoc],
+        deletes: &[Slot],
+    ) -> Result<(), TextError> {
+        let term = |slot: Slot| Term::from_field_u64(self.fields.slot, slot.0);
+        for slot in deletes {
+            engine.delete_term(term(*slot));
+        }
+        for doc in upserts {
+            engine.delete_term(term(doc.slot));
+            engine.add_document(self.fields.document(doc))?;
+        }
+        let Shown { searcher, fresh } = &mut *self.shown();
+        fresh.take_in(upserts, deletes, |slot| {
+            Ok(searcher.doc_freq(&term(slot))? > 0)
+        })
+    }
+
+    /// Tells whether the next search has to commit first.
     pub fn is_behind(&self) -> bool {
-        self.visible.load(Ordering::Acquire) != self.changes.load(Ordering::Acquire)
+        matches!(self.shown().fresh, Fresh::Much)
     }
 
     /// Makes all applied changes durable.
@@ -273,6 +306,10 @@ impl TextIndex {
             commit.set_payload(&folder::payload(cursor));
             commit.commit()?;
             self.reader.reload()?;
+            *self.shown() = Shown {
+                searcher: self.reader.searcher(),
+                fresh: Fresh::default(),
+            };
             writer.committed = cursor;
             self.visible.store(changes, Ordering::Release);
         }
@@ -284,6 +321,7 @@ impl TextIndex {
     pub fn clear(&self) -> Result<(), TextError> {
         let mut writer = self.lock();
         self.changes.fetch_add(1, Ordering::AcqRel);
+        self.shown().fresh = Fresh::Much;
         self.directory.make_folder()?;
         writer.engine.rollback()?;
         writer.engine.delete_all_documents()?;
@@ -317,13 +355,11 @@ impl TextIndex {
         if query.is_empty() || limit == 0 {
             return Ok(Vec::new());
         }
-        if self.is_behind() {
-            self.commit(false)?;
-        }
-        let searcher: Searcher = self.reader.searcher();
+        let (searcher, fresh) = self.up_to_date()?;
         let mut view = View::new(&searcher, allowed, self.fields.body, &self.unpacked)?;
+        view.add_fresh(&fresh);
         if let Some(aside) = aside {
-            view.add(aside, self.fields.body)?;
+            view.add(aside);
         }
         if view.count == 0 {
             return Ok(Vec::new());
@@ -334,11 +370,28 @@ impl TextIndex {
         Ok(plan.run(&view, limit))
     }
 
+    /// Returns what searches see, with every change that was applied before.
+    fn up_to_date(&self) -> Result<(Searcher, Arc<TextAside>), TextError> {
+        let seen = |shown: &mut Shown| (shown.searcher.clone(), shown.fresh.aside());
+        if let (searcher, Some(fresh)) = seen(&mut self.shown()) {
+            return Ok((searcher, fresh));
+        }
+        self.commit(false)?;
+        // Should more have come meanwhile that takes a commit, it came after this search began.
+        let (searcher, fresh) = seen(&mut self.shown());
+        Ok((searcher, fresh.unwrap_or_default()))
+    }
+
     /// Reads every page of the files that searches use; returns how many there are, and those that do
     /// not read.
     pub fn scrub(&self) -> Result<(u64, Vec<PathBuf>), TextError> {
         let metas = self.reader.searcher().index().load_metas()?;
         Ok(self.directory.scrub(&metas.list_segment_files())?)
+    }
+
+    /// Held for no longer than it takes to index a few documents.
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic elsewhere cannot leave the writer half changed: the engine checks its own state.

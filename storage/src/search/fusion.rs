@@ -63,6 +63,7 @@ pub fn fuse(
             hit.why.text = Some(found.score);
             hit.why.terms = found.matched;
             hit.why.match_kind = Some(found.kind);
+            hit.languages = Some(found.languages);
         }
     }
     if mode != SearchMode::Text {
@@ -87,6 +88,7 @@ fn unexplained(slot: Slot) -> Hit {
         slot,
         score: 0.0,
         why: Why::default(),
+        languages: None,
     }
 }
 
@@ -115,6 +117,7 @@ mod tests {
             score: *score,
             matched: vec!["w".into()],
             kind: MatchKind::Exact,
+            languages: 0,
         });
         let vectors: Vec<_> = vectors
             .iter()

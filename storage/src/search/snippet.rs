@@ -10,17 +10,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::rc::Rc;
 
+use super::Hit;
 use crate::projection::text::language::{Languages, Stems};
-use crate::projection::text::{QUERY_TERMS_MAX, word_ranges, words, write_exact};
+use crate::projection::text::{EDITS_MAX, QUERY_TERMS_MAX, edits, word_ranges, words, write_exact};
 
 /// Words of a text that are looked at; what stands later is not shown.
 const WORDS_MAX: usize = 50_000;
 /// The bytes that a word and what follows it take, about.
 const WORD_BYTES: usize = 6;
-/// Letters a guessed word may differ by; the most the text index forgives.
-const DISTANCE_MAX: usize = 2;
-/// Longer words are not compared letter by letter.
-const COMPARED_CHARS_MAX: usize = 64;
 
 /// A part of a text with the found words marked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,8 +39,19 @@ pub struct Snippets {
 }
 
 impl Snippets {
-    /// Returns the snippet of a text; see [`snippet`].
-    pub fn of(&mut self, body: &str, terms: &[impl AsRef<str>], chars_max: usize) -> Snippet {
+    /// Returns the snippet of a hit's text; see [`snippet`].
+    pub fn of(&mut self, body: &str, hit: &Hit, chars_max: usize) -> Snippet {
+        let languages = hit.languages.map(Languages);
+        self.cut(body, &hit.why.terms, languages, chars_max)
+    }
+
+    fn cut(
+        &mut self,
+        body: &str,
+        terms: &[impl AsRef<str>],
+        languages: Option<Languages>,
+        chars_max: usize,
+    ) -> Snippet {
         let terms = terms.iter().map(AsRef::as_ref).filter_map(|term: &str| {
             if let Some(known) = self.terms.get(term) {
                 return known.clone();
@@ -53,17 +61,17 @@ impl Snippets {
             read
         });
         let terms: Vec<Rc<Term>> = terms.collect();
-        cut(body, &terms, chars_max)
+        cut(body, &terms, languages, chars_max)
     }
 }
 
 /// Returns the window of at most `chars_max` characters with most of the terms, the earliest of
 /// equals; without any term, the beginning.
 pub fn snippet(body: &str, terms: &[impl AsRef<str>], chars_max: usize) -> Snippet {
-    Snippets::default().of(body, terms, chars_max)
+    Snippets::default().cut(body, terms, None, chars_max)
 }
 
-fn cut(body: &str, terms: &[Rc<Term>], chars_max: usize) -> Snippet {
+fn cut(body: &str, terms: &[Rc<Term>], languages: Option<Languages>, chars_max: usize) -> Snippet {
     let places = Places::of(body);
     // Without terms the beginning is shown, and the rest need not be read.
     let end = if terms.is_empty() {
@@ -71,7 +79,7 @@ fn cut(body: &str, terms: &[Rc<Term>], chars_max: usize) -> Snippet {
     } else {
         body.len()
     };
-    let (words, marks) = marks(body, terms, end);
+    let (words, marks) = marks(body, terms, languages, end);
     let window = window(&places, &words, &marks, chars_max);
     let text = body.get(window.clone()).unwrap_or_default();
     let inside = marks
@@ -100,10 +108,15 @@ type Mark = (usize, Range<usize>);
 
 /// Returns where the words of a text begin and end, up to a byte, and those that a term is found
 /// in, each with the first such term.
-fn marks(body: &str, terms: &[Rc<Term>], end: usize) -> (Vec<Range<usize>>, Vec<Mark>) {
+fn marks(
+    body: &str,
+    terms: &[Rc<Term>],
+    languages: Option<Languages>,
+    end: usize,
+) -> (Vec<Range<usize>>, Vec<Mark>) {
     let mut words: Vec<Range<usize>> = Vec::with_capacity(end / WORD_BYTES);
     let mut found: Vec<Found> = Vec::new();
-    let mut compare = Compare::new(body, terms);
+    let mut compare = Compare::new(body, terms, languages);
     let mut rows: Vec<Row<'_>> = (0..).zip(terms).filter_map(Row::of).collect();
     let beginnings = Beginnings::of(terms);
     let mut word = String::new();
@@ -181,18 +194,18 @@ impl Beginnings {
 struct Compare<'a> {
     body: &'a str,
     terms: &'a [Rc<Term>],
-    /// Those of the text: asked for only where a word may be a form of another.
+    /// Those of the text: if they are not known, asked for only where a word may be a form of another.
     languages: Option<Languages>,
     /// What came of words that may be one of the terms: a text has the same words again and again.
     known: HashMap<String, Option<usize>>,
 }
 
 impl<'a> Compare<'a> {
-    fn new(body: &'a str, terms: &'a [Rc<Term>]) -> Self {
+    fn new(body: &'a str, terms: &'a [Rc<Term>], languages: Option<Languages>) -> Self {
         Self {
             body,
             terms,
-            languages: None,
+            languages,
             known: HashMap::new(),
         }
     }
@@ -398,41 +411,13 @@ impl Term {
                 let forgiven = if guess.chars().count() < 8 {
                     1
                 } else {
-                    DISTANCE_MAX
+                    EDITS_MAX
                 };
-                distance(guess, word).is_some_and(|distance| distance <= forgiven)
+                edits(guess, word).is_some_and(|edits| edits <= forgiven)
             }
             Self::Row(_) => false,
         }
     }
-}
-
-/// Returns the edits between two words, a swap of neighbours being one, or nothing when they differ
-/// in length by more than is ever forgiven.
-fn distance(left: &str, right: &str) -> Option<usize> {
-    let left: Vec<char> = left.chars().take(COMPARED_CHARS_MAX + 1).collect();
-    let right: Vec<char> = right.chars().take(COMPARED_CHARS_MAX + 1).collect();
-    if left.len().abs_diff(right.len()) > DISTANCE_MAX
-        || left.len().max(right.len()) > COMPARED_CHARS_MAX
-    {
-        return None;
-    }
-    let mut rows = vec![(0..=right.len()).collect::<Vec<usize>>()];
-    for i in 1..=left.len() {
-        let mut row = vec![i];
-        for j in 1..=right.len() {
-            let change = usize::from(left[i - 1] != right[j - 1]);
-            let mut least = (rows[i - 1][j] + 1)
-                .min(row[j - 1] + 1)
-                .min(rows[i - 1][j - 1] + change);
-            if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows.last().and_then(|row| row.last()).copied()
 }
 
 #[cfg(test)]

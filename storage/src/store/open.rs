@@ -46,6 +46,7 @@ pub(super) fn open(parts: Parts<'_>, now: Timestamp) -> Result<Store, StoreError
     let store = Store {
         generations: Generations::new(model.1),
         selections: super::selections::Selections::default(),
+        opened: super::opened::Opened::default(),
         writers: super::writers::Writers::default(),
         state: RwLock::new(state),
         text,

@@ -3,7 +3,7 @@
 use crate::collection::Collection;
 use brain_tests::Node;
 use brain_tests::measure::api::{Api, until};
-use reqwest::Method;
+use hyper::Method;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;

@@ -4,7 +4,7 @@ use brain_tests::Node;
 use brain_tests::measure::api::Api;
 use brain_tests::measure::quantile;
 use brain_tests::measure::usage::cpu_ms;
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 use std::time::Instant;
 

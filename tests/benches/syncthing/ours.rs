@@ -5,7 +5,7 @@ use crate::notes::{Notes, own_word};
 use brain_tests::measure::api::{settled, until};
 use brain_tests::measure::side::Side;
 use brain_tests::measure::usage::{cpu_ms, cpu_s, disk, memory_kib};
-use reqwest::Method;
+use hyper::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use crate::figures::{Cost, Figures};
 use crate::notes::{Notes, name};
 use brain_tests::measure::api::{Api, settled, until};
 use brain_tests::measure::usage::{cpu_ms, cpu_s, disk, memory_kib};
-use reqwest::Method;
+use hyper::Method;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

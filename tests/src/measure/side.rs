@@ -2,7 +2,7 @@
 
 use super::api::{Api, until};
 use crate::Node;
-use reqwest::Method;
+use hyper::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -42,7 +42,11 @@ impl TextIndex {
             }
             std::thread::sleep(LOOK);
         }
+        // Nobody commits meanwhile: what came since the last commit is to be seen once.
+        let writer = self.lock();
         self.reader.reload()?;
+        self.shown().searcher = self.reader.searcher();
+        drop(writer);
         self.directory.save()?;
         Ok(true)
     }

@@ -14,15 +14,16 @@ use std::sync::Arc;
 use tantivy::postings::TermInfo;
 use tantivy::query::{EnableScoring, FuzzyTermQuery, PhraseQuery, Query};
 use tantivy::schema::IndexRecordOption;
-use tantivy::{InvertedIndexReader, Term};
+use tantivy::{DocId, InvertedIndexReader, Term};
 
 use super::MatchKind;
-use super::analysis::begins_alone;
+use super::analysis::{begins_alone, edits};
+use super::aside::TextAside;
 use super::forms::Form;
 use super::language::{Languages, Stems};
 use super::schema::Fields;
 use super::sheet::{List, Lists, Sheet};
-use super::view::{Segment, View};
+use super::view::{Part, Segment, Source, View};
 
 /// How often a word as asked for counts beside another form of it.
 const EXACT_WEIGHT: f32 = 1.5;
@@ -102,8 +103,10 @@ impl<'a> Gather<'a> {
             count_exact(self.fields, segment, sheet, word)?;
             others.count(self.fields, segment, sheet, word)?;
             let list = Arc::new(sheet.take(segment));
-            if segment.is_whole() {
-                segment.known().put(word, segment.deleted(), &list);
+            if let Source::Engine(part) = &segment.source
+                && segment.is_whole()
+            {
+                part.known().put(word, part.deleted(), &list);
             }
             lists.push(list);
         }
@@ -118,10 +121,11 @@ impl<'a> Gather<'a> {
             }
             return Ok(self.take());
         }
-        for (field, _) in self.fields.weighted() {
+        for (number, (field, _)) in (0..).zip(self.fields.weighted()) {
             let terms = words.iter().map(|word| Term::from_field_text(field, word));
             let query = PhraseQuery::new(terms.collect());
-            self.matching(&query, 1.0, MatchKind::Phrase)?;
+            let beside = |aside: &TextAside| aside.with_row(number, words).collect();
+            self.matching(&query, &beside, (1.0, MatchKind::Phrase))?;
         }
         Ok(self.take())
     }
@@ -139,15 +143,26 @@ impl<'a> Gather<'a> {
     /// Finds longer words that begin with it.
     fn longer(&mut self, word: &str) -> tantivy::Result<()> {
         for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
-            for (field, weight) in self.fields.weighted() {
-                let index = segment.reader.inverted_index(field)?;
-                let mut terms = beginning_with(&index, word)?;
-                while let Some((term, info)) = terms.next() {
-                    if term != word.as_bytes() {
-                        let postings =
-                            index.read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
-                        let weight = weight * PREFIX_WEIGHT;
-                        sheet.mark(segment, postings, weight, MatchKind::Prefix);
+            for (number, (field, weight)) in (0..).zip(self.fields.weighted()) {
+                let weight = weight * PREFIX_WEIGHT;
+                match &segment.source {
+                    Source::Engine(part) => {
+                        let index = part.reader.inverted_index(field)?;
+                        let mut terms = beginning_with(&index, word)?;
+                        while let Some((term, info)) = terms.next() {
+                            if term != word.as_bytes() {
+                                let basic = IndexRecordOption::Basic;
+                                let postings = index.read_postings_from_terminfo(info, basic)?;
+                                sheet.mark(segment, postings, weight, MatchKind::Prefix);
+                            }
+                        }
+                    }
+                    Source::Aside(aside) => {
+                        let longer = aside.beginning_with(number, word);
+                        let longer = longer.filter(|(term, _)| *term != word);
+                        for posting in longer.flat_map(|(_, postings)| postings) {
+                            sheet.mark_in(segment, posting.doc, weight, MatchKind::Prefix);
+                        }
                     }
                 }
             }
@@ -157,19 +172,43 @@ impl<'a> Gather<'a> {
 
     /// Finds words that differ by some letters.
     fn mistyped(&mut self, word: &str, distance: u8) -> tantivy::Result<()> {
-        for (field, weight) in self.fields.weighted() {
+        for (number, (field, weight)) in (0..).zip(self.fields.weighted()) {
             let term = Term::from_field_text(field, word);
             let query = FuzzyTermQuery::new(term, distance, true);
-            self.matching(&query, weight * FUZZY_WEIGHT, MatchKind::Fuzzy)?;
+            let is_alike =
+                |term: &str| edits(word, term).is_some_and(|edits| edits <= usize::from(distance));
+            let beside = |aside: &TextAside| {
+                let alike = aside.beginning_with(number, "");
+                let alike = alike.filter(|(term, _)| is_alike(term));
+                let alike = alike.flat_map(|(_, postings)| postings);
+                alike.map(|posting| posting.doc).collect()
+            };
+            let weight = weight * FUZZY_WEIGHT;
+            self.matching(&query, &beside, (weight, MatchKind::Fuzzy))?;
         }
         Ok(())
     }
 
-    fn matching(&mut self, query: &dyn Query, weight: f32, kind: MatchKind) -> tantivy::Result<()> {
+    /// Takes documents in that match a query, and those beside the index that would.
+    fn matching(
+        &mut self,
+        query: &dyn Query,
+        beside: &dyn Fn(&TextAside) -> Vec<DocId>,
+        (weight, kind): (f32, MatchKind),
+    ) -> tantivy::Result<()> {
         let searching = EnableScoring::disabled_from_searcher(self.view.searcher);
         let matches = query.weight(searching)?;
         for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
-            sheet.mark(segment, matches.scorer(segment.reader, 1.0)?, weight, kind);
+            match &segment.source {
+                Source::Engine(part) => {
+                    sheet.mark(segment, matches.scorer(part.reader, 1.0)?, weight, kind);
+                }
+                Source::Aside(aside) => {
+                    for doc in beside(aside) {
+                        sheet.mark_in(segment, doc, weight, kind);
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -177,13 +216,16 @@ impl<'a> Gather<'a> {
 
 /// Returns where a word was found before in a segment, if that still holds.
 fn recalled(segment: &Segment<'_>, word: &str) -> Option<Arc<List>> {
-    let (deleted, list) = segment.known().of(word)?;
+    let Source::Engine(part) = &segment.source else {
+        return None;
+    };
+    let (deleted, list) = part.known().of(word)?;
     if segment.is_whole() {
-        return (deleted == segment.deleted()).then_some(list);
+        return (deleted == part.deleted()).then_some(list);
     }
     // What was deleted since is not shown either.
     let shown = || list.found.iter().filter(|found| segment.shows(found.doc));
-    (deleted <= segment.deleted()).then(|| Arc::new(List::of(shown().copied().collect())))
+    (deleted <= part.deleted()).then(|| Arc::new(List::of(shown().copied().collect())))
 }
 
 /// Counts a word as it is.
@@ -193,11 +235,20 @@ fn count_exact(
     sheet: &mut Sheet,
     word: &str,
 ) -> tantivy::Result<()> {
-    for (field, weight) in fields.weighted() {
-        let index = segment.reader.inverted_index(field)?;
-        if let Some(term) = index.terms().get(word)? {
-            let counts = (weight * EXACT_WEIGHT, MatchKind::Exact);
-            sheet.count(segment, &index, &term, Languages::ALL.0, counts)?;
+    for (number, (field, weight)) in (0..).zip(fields.weighted()) {
+        let counts = (weight * EXACT_WEIGHT, MatchKind::Exact);
+        match &segment.source {
+            Source::Engine(part) => {
+                let index = part.reader.inverted_index(field)?;
+                if let Some(term) = index.terms().get(word)? {
+                    sheet.count(segment, &index, &term, Languages::ALL.0, counts)?;
+                }
+            }
+            Source::Aside(aside) => {
+                for posting in aside.with(number, word) {
+                    sheet.count_in(segment, posting.doc, posting.times(), counts);
+                }
+            }
         }
     }
     Ok(())
@@ -206,7 +257,7 @@ fn count_exact(
 /// What a word is compared with: its stems, and what came of words it was compared with.
 struct Others<F: FnOnce() -> Stems> {
     stems: LazyCell<Stems, F>,
-    known: HashMap<Vec<u8>, Compared>,
+    known: HashMap<Box<str>, Compared>,
 }
 
 /// In which languages a word was compared with another, and in which both are forms of one.
@@ -225,13 +276,18 @@ impl<F: FnOnce() -> Stems> Others<F> {
         sheet: &mut Sheet,
         word: &str,
     ) -> tantivy::Result<()> {
-        for (field, weight) in fields.weighted() {
-            let index = segment.reader.inverted_index(field)?;
-            let forms = segment.forms();
-            let forms = forms.of(field, word, || self.forms_in(segment, &index, word))?;
-            for form in &*forms {
-                let counts = (weight * STEM_WEIGHT, MatchKind::Stem);
-                sheet.count(segment, &index, &form.term, form.languages, counts)?;
+        for (number, (field, weight)) in (0..).zip(fields.weighted()) {
+            let counts = (weight * STEM_WEIGHT, MatchKind::Stem);
+            match &segment.source {
+                Source::Engine(part) => {
+                    let index = part.reader.inverted_index(field)?;
+                    let forms = part.forms();
+                    let forms = forms.of(field, word, || self.forms_in(part, &index, word))?;
+                    for form in &*forms {
+                        sheet.count(segment, &index, &form.term, form.languages, counts)?;
+                    }
+                }
+                Source::Aside(aside) => self.count_beside((aside, number), segment, sheet, counts),
             }
         }
         Ok(())
@@ -240,7 +296,7 @@ impl<F: FnOnce() -> Stems> Others<F> {
     /// Finds the other forms of the word in a dictionary of a segment.
     fn forms_in(
         &mut self,
-        segment: &Segment<'_>,
+        part: &Part<'_>,
         index: &InvertedIndexReader,
         word: &str,
     ) -> tantivy::Result<Vec<Form>> {
@@ -254,14 +310,9 @@ impl<F: FnOnce() -> Stems> Others<F> {
             if term == word.as_bytes() || !stems.is_near(term) {
                 continue;
             }
-            let spoken = spoken_with(segment, index, info)?;
-            let compared = self.known.entry(term.to_vec()).or_default();
-            let new = spoken & !compared.in_all;
-            if let Ok(term) = std::str::from_utf8(term) {
-                compared.alike_in |= stems.conflate(term, Languages(new));
-            }
-            compared.in_all |= new;
-            let languages = compared.alike_in & spoken;
+            let spoken = spoken_with(part, index, info)?;
+            let languages = std::str::from_utf8(term)
+                .map_or(0, |term| alike_in(stems, &mut self.known, term, spoken));
             if languages != 0 {
                 let term = info.clone();
                 forms.push(Form { term, languages });
@@ -269,12 +320,58 @@ impl<F: FnOnce() -> Stems> Others<F> {
         }
         Ok(forms)
     }
+
+    /// Counts the other forms of the word in a field of documents beside the index.
+    fn count_beside(
+        &mut self,
+        (aside, field): (&TextAside, usize),
+        segment: &Segment<'_>,
+        sheet: &mut Sheet,
+        counts: (f32, MatchKind),
+    ) {
+        let stems = &*self.stems;
+        let near = stems
+            .beginning()
+            .map(|beginning| aside.beginning_with(field, beginning));
+        for (term, postings) in near.into_iter().flatten() {
+            if stems.is_same(term) || !stems.is_near(term.as_bytes()) {
+                continue;
+            }
+            let spoken = postings.iter().map(|posting| aside.languages(posting.doc));
+            let spoken = spoken.fold(0, |all, languages| all | languages);
+            let languages = alike_in(stems, &mut self.known, term, spoken);
+            for posting in postings {
+                if aside.languages(posting.doc) & languages != 0 {
+                    sheet.count_in(segment, posting.doc, posting.times(), counts);
+                }
+            }
+        }
+    }
+}
+
+/// Returns in which of these languages a word is a form of the one with the stems.
+fn alike_in(
+    stems: &Stems,
+    known: &mut HashMap<Box<str>, Compared>,
+    word: &str,
+    spoken: u64,
+) -> u64 {
+    if !known.contains_key(word) {
+        known.insert(word.into(), Compared::default());
+    }
+    let Some(compared) = known.get_mut(word) else {
+        return 0;
+    };
+    let new = spoken & !compared.in_all;
+    compared.alike_in |= stems.conflate(word, Languages(new));
+    compared.in_all |= new;
+    compared.alike_in & spoken
 }
 
 /// Returns the languages of the documents that have a term: of most words near another there are few,
 /// and to compare words in every language takes longer than to look. All, if there are many.
 fn spoken_with(
-    segment: &Segment<'_>,
+    part: &Part<'_>,
     index: &InvertedIndexReader,
     term: &TermInfo,
 ) -> tantivy::Result<u64> {
@@ -284,7 +381,7 @@ fn spoken_with(
     let postings = index.read_block_postings_from_terminfo(term, IndexRecordOption::Basic)?;
     let mut spoken = 0;
     for doc in postings.docs() {
-        spoken |= segment.languages(*doc);
+        spoken |= part.languages(*doc);
     }
     Ok(spoken)
 }

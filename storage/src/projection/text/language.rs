@@ -265,6 +265,11 @@ impl Stems {
         self.word.get(..self.beginning?)
     }
 
+    /// Tells whether another word is this one.
+    pub(crate) fn is_same(&self, other: &str) -> bool {
+        self.word == other
+    }
+
     /// Tells words that may be forms of this one from most that are not, much faster than
     /// [`Stems::conflate`].
     pub(crate) fn is_near(&self, other: &[u8]) -> bool {

@@ -120,7 +120,7 @@ impl Plan {
     /// Returns the best hits: of a short query, those with all words before the others.
     pub(super) fn run(&self, view: &View<'_>, limit: usize) -> Vec<TextHit> {
         let best = self.best(view, limit);
-        self.explain(&best)
+        self.explain(view, &best)
     }
 
     fn needed(&self, need: Need) -> usize {
@@ -190,7 +190,7 @@ impl Plan {
     }
 
     /// Says for every hit which words it has and how they were found.
-    fn explain(&self, best: &[Ranked]) -> Vec<TextHit> {
+    fn explain(&self, view: &View<'_>, best: &[Ranked]) -> Vec<TextHit> {
         let hits = best.iter().map(|ranked| {
             let reasons = self.parts.iter().filter_map(|part| {
                 let list = &part.lists[ranked.segment].found;
@@ -205,6 +205,7 @@ impl Plan {
                 slot: ranked.slot,
                 score: ranked.score,
                 kind: kinds.max().unwrap_or(MatchKind::Exact),
+                languages: view.segments[ranked.segment].languages(ranked.doc),
                 matched: reasons
                     .iter()
                     .map(|(kind, label)| kind.mark(label))

@@ -11,6 +11,8 @@ use super::language::Languages;
 
 pub(super) const SLOT: &str = "slot";
 pub(super) const LANGUAGES: &str = "languages";
+/// How many fields have words.
+pub(super) const FIELDS: usize = 3;
 
 /// The fields of a document.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +60,7 @@ impl Fields {
 
     /// The fields with words, and as how many in the body a word there counts. Little more: a title is
     /// often the first line of the body again, and then its words are counted twice already.
-    pub(super) fn weighted(&self) -> [(Field, f32); 3] {
+    pub(super) fn weighted(&self) -> [(Field, f32); FIELDS] {
         [(self.title, 1.5), (self.body, 1.0), (self.tags, 2.0)]
     }
 }

@@ -82,7 +82,7 @@ impl Sheets {
         let mut sheets = kept.unwrap_or_default();
         sheets.resize_with(view.segments.len(), Sheet::default);
         for (sheet, segment) in sheets.iter_mut().zip(&view.segments) {
-            sheet.make_room(place(segment.reader.max_doc()));
+            sheet.make_room(segment.documents());
         }
         sheets
     }
@@ -127,14 +127,27 @@ impl Sheet {
         let in_all = languages == Languages::ALL.0;
         while !postings.docs().is_empty() {
             for (&doc, &times) in postings.docs().iter().zip(postings.freqs()) {
-                if (in_all || segment.languages(doc) & languages != 0) && segment.shows(doc) {
-                    let times = u16::try_from(times).unwrap_or(u16::MAX);
-                    self.add(doc, weight * f32::from(times), kind);
+                if in_all || segment.languages(doc) & languages != 0 {
+                    self.count_in(segment, doc, times, (weight, kind));
                 }
             }
             postings.advance();
         }
         Ok(())
+    }
+
+    /// Adds every time that a document has a word, if it is visible.
+    pub(super) fn count_in(
+        &mut self,
+        segment: &Segment<'_>,
+        doc: DocId,
+        times: u32,
+        (weight, kind): (f32, MatchKind),
+    ) {
+        if segment.shows(doc) {
+            let times = u16::try_from(times).unwrap_or(u16::MAX);
+            self.add(doc, weight * f32::from(times), kind);
+        }
     }
 
     /// Adds without looking at what is there: a look ahead would often be wrong.
@@ -154,15 +167,25 @@ impl Sheet {
         kind: MatchKind,
     ) {
         while documents.doc() != TERMINATED {
-            let doc = documents.doc();
-            let at = place(doc);
-            let has = self.weights[at];
-            if has == 0.0 && segment.shows(doc) {
-                self.add(doc, weight, kind);
-            } else if has != 0.0 && self.kinds[at] == kind {
-                self.weights[at] = has.max(weight);
-            }
+            self.mark_in(segment, documents.doc(), weight, kind);
             documents.advance();
+        }
+    }
+
+    /// Takes a document in as [`Sheet::mark`] does.
+    pub(super) fn mark_in(
+        &mut self,
+        segment: &Segment<'_>,
+        doc: DocId,
+        weight: f32,
+        kind: MatchKind,
+    ) {
+        let at = place(doc);
+        let has = self.weights[at];
+        if has == 0.0 && segment.shows(doc) {
+            self.add(doc, weight, kind);
+        } else if has != 0.0 && self.kinds[at] == kind {
+            self.weights[at] = has.max(weight);
         }
     }
 

@@ -8,6 +8,7 @@ use tantivy::directory::Directory as _;
 use super::*;
 use crate::cipher::{Context, tests::cipher};
 
+mod beside;
 mod best;
 mod known;
 mod languages;
@@ -217,7 +218,7 @@ fn what_was_found_but_not_saved_is_missing_after_a_kill_and_nothing_else_is() {
     let (folder, index) = index(&[doc(0, "", "word", &[])]);
     let (mut saved, mut slots) = (None, vec![0]);
     for cursor in 2..40 {
-        // Every search commits, so there are merges and deleted files between two flushes.
+        // Each search after a change commits, so there are merges and deleted files between two flushes.
         let slot = cursor * 7 % 11;
         index
             .apply(&[doc(slot, "", "word", &[])], &[], cursor)
@@ -247,6 +248,7 @@ fn many_commits_are_merged_while_nobody_writes_and_answer_the_same() {
     for slot in 1..=6 {
         text.apply(&[doc(slot, "Sourdough", "rests overnight", &[])], &[], slot)
             .unwrap();
+        text.flush().unwrap();
         assert_eq!(find(&text, "sourdough").len() as u64, slot);
     }
     text.apply(&[], &[Slot(3)], 7).unwrap();
@@ -462,6 +464,47 @@ fn a_hidden_document_has_no_influence() {
 }
 
 #[test]
+fn a_few_new_documents_are_found_without_a_commit_and_count_as_with_one() {
+    let (_folder, index) = index(&[doc(1, "", "pear", &[]), doc(2, "", "pear apple", &[])]);
+    index.flush().unwrap();
+    let even: SlotSet = (0..20).map(|half| Slot(2 * half)).collect();
+    for slot in 3..20 {
+        let times = usize::try_from(slot).unwrap();
+        let put = doc(slot, "", &"apple ".repeat(times), &["fruit"]);
+        index.apply(&[put], &[], slot).unwrap();
+        if slot == 12 {
+            // Not shown by a commit yet either.
+            index
+                .apply(&[doc(11, "", "pear", &[])], &[Slot(10)], slot)
+                .unwrap();
+        }
+        let query = TextQuery::parse("appel fruit ");
+        let found = index.search(&query, None, 50).unwrap().len() as u64;
+        assert_eq!(found, index.len() - if slot < 12 { 1 } else { 2 });
+    }
+    let found = || {
+        let queries = [
+            "apple",
+            "pear ",
+            "appl",
+            "aple ",
+            "\"apple apple\"",
+            "fruit pear ",
+        ];
+        let both = queries.map(|query| {
+            let query = TextQuery::parse(query);
+            let all = index.search(&query, None, 50).unwrap();
+            (all, index.search(&query, Some(&even), 50).unwrap())
+        });
+        (both, index.len())
+    };
+    let (before, commits) = (found(), || index.reader.searcher().num_docs());
+    assert_eq!((commits(), before.1), (2, 18));
+    index.flush().unwrap();
+    assert_eq!((commits(), found()), (18, before));
+}
+
+#[test]
 fn concurrent_searches_see_the_write_and_share_its_commit() {
     let (_folder, index) = index(&[]);
     for slot in 1..6 {
@@ -482,6 +525,7 @@ fn concurrent_searches_see_the_write_and_share_its_commit() {
 enum Step {
     Put(u64, Vec<usize>),
     Delete(u64),
+    Search,
     Flush,
 }
 
@@ -494,6 +538,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => (0u64..12, words).prop_map(|(slot, words)| Step::Put(slot, words)),
         2 => (0u64..12).prop_map(Step::Delete),
+        2 => Just(Step::Search),
         1 => Just(Step::Flush),
     ]
 }
@@ -523,10 +568,16 @@ proptest! {
                     truth.remove(&slot);
                     docs.remove(&slot);
                 }
+                Step::Search => {
+                    let found: BTreeSet<u64> = find(&incremental, "birch ").into_iter().collect();
+                    let has = truth.iter().filter(|(_, words)| words.contains(&1));
+                    prop_assert_eq!(found, has.map(|(slot, _)| *slot).collect());
+                }
                 Step::Flush => incremental.flush().unwrap(),
             }
         }
         let (_other, rebuilt) = index(&docs.into_values().collect::<Vec<_>>());
+        rebuilt.flush().unwrap();
         let set: SlotSet = allowed.iter().copied().map(Slot).collect();
         for (number, word) in VOCABULARY.iter().enumerate() {
             let query = TextQuery::parse_whole_words(word);

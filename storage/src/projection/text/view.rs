@@ -16,20 +16,33 @@ use super::aside::TextAside;
 use super::columns::{Columns, Unpacked};
 use super::forms::Forms;
 use super::known::Known;
+use super::sheet::place;
 use crate::slots::{Slot, SlotSet};
 
 /// The searcher, narrowed to the allowed documents.
 pub(super) struct View<'a> {
     pub(super) searcher: &'a Searcher,
     pub(super) segments: Vec<Segment<'a>>,
+    allowed: Option<&'a SlotSet>,
     /// The number of documents that can be seen.
     pub(super) count: u64,
 }
 
-/// A part of the index.
+/// A part of the index, or what lies beside it.
 pub(super) struct Segment<'a> {
-    pub(super) reader: &'a SegmentReader,
+    pub(super) source: Source<'a>,
     allowed: Option<&'a SlotSet>,
+}
+
+/// Where the words of documents are.
+pub(super) enum Source<'a> {
+    Engine(Part<'a>),
+    Aside(&'a TextAside),
+}
+
+/// A segment of the engine's.
+pub(super) struct Part<'a> {
+    pub(super) reader: &'a SegmentReader,
     has_deletes: bool,
     columns: Arc<Columns>,
     lengths: FieldNormReader,
@@ -42,52 +55,103 @@ impl<'a> View<'a> {
         with_length: Field,
         unpacked: &Unpacked,
     ) -> tantivy::Result<Self> {
+        let readers = searcher.segment_readers();
+        let columns = unpacked.of(readers)?;
+        let segments = readers.iter().zip(columns).map(|(reader, columns)| {
+            let source = Source::Engine(Part {
+                reader,
+                has_deletes: reader.has_deletes(),
+                columns,
+                lengths: reader.get_fieldnorms_reader(with_length)?,
+            });
+            Ok(Segment { source, allowed })
+        });
         Ok(Self {
             searcher,
-            segments: segments(searcher, allowed, with_length, unpacked)?,
+            segments: segments.collect::<tantivy::Result<_>>()?,
+            allowed,
             count: allowed.map_or_else(|| searcher.num_docs(), SlotSet::len),
         })
     }
 
-    /// Lets the documents of an index beside this one be seen too, all of them.
-    pub(super) fn add(&mut self, aside: &'a TextAside, with_length: Field) -> tantivy::Result<()> {
-        let beside = segments(&aside.searcher, None, with_length, &aside.unpacked)?;
-        self.segments.extend(beside);
-        self.count += aside.searcher.num_docs();
-        Ok(())
+    /// Lets documents be seen that are not in the index yet, as if they were.
+    pub(super) fn add_fresh(&mut self, fresh: &'a TextAside) {
+        self.put(fresh, self.allowed);
+        if self.allowed.is_none() {
+            self.count += count(fresh);
+        }
+    }
+
+    /// Lets documents beside the index be seen too, all of them.
+    pub(super) fn add(&mut self, aside: &'a TextAside) {
+        self.put(aside, None);
+        self.count += count(aside);
+    }
+
+    fn put(&mut self, aside: &'a TextAside, allowed: Option<&'a SlotSet>) {
+        if !aside.is_empty() {
+            let source = Source::Aside(aside);
+            self.segments.push(Segment { source, allowed });
+        }
     }
 }
 
-fn segments<'a>(
-    searcher: &'a Searcher,
-    allowed: Option<&'a SlotSet>,
-    with_length: Field,
-    unpacked: &Unpacked,
-) -> tantivy::Result<Vec<Segment<'a>>> {
-    let readers = searcher.segment_readers();
-    let columns = unpacked.of(readers)?;
-    let segments = readers.iter().zip(columns).map(|(reader, columns)| {
-        Ok(Segment {
-            reader,
-            allowed,
-            has_deletes: reader.has_deletes(),
-            columns,
-            lengths: reader.get_fieldnorms_reader(with_length)?,
-        })
-    });
-    segments.collect()
+fn count(aside: &TextAside) -> u64 {
+    u64::try_from(aside.len()).unwrap_or(u64::MAX)
 }
 
 impl Segment<'_> {
+    /// Returns how many documents there are, also those that cannot be seen.
+    pub(super) fn documents(&self) -> usize {
+        match &self.source {
+            Source::Engine(part) => place(part.reader.max_doc()),
+            Source::Aside(aside) => aside.added(),
+        }
+    }
+
     /// Returns whether a document can be seen.
     pub(super) fn shows(&self, doc: DocId) -> bool {
-        let is_alive = !self.has_deletes || !self.reader.is_deleted(doc);
-        is_alive
+        let is_there = match &self.source {
+            Source::Engine(part) => !part.has_deletes || !part.reader.is_deleted(doc),
+            Source::Aside(aside) => aside.is_there(doc),
+        };
+        is_there
             && self
                 .allowed
                 .is_none_or(|allowed| self.slot(doc).is_some_and(|slot| allowed.contains(slot)))
     }
 
+    /// Returns whether all documents can be seen that were not deleted.
+    pub(super) fn is_whole(&self) -> bool {
+        self.allowed.is_none()
+    }
+
+    /// Returns the slot of a document.
+    pub(super) fn slot(&self, doc: DocId) -> Option<Slot> {
+        match &self.source {
+            Source::Engine(part) => part.columns.slot(doc),
+            Source::Aside(aside) => aside.slot(doc),
+        }
+    }
+
+    /// Returns the languages a document may be in.
+    pub(super) fn languages(&self, doc: DocId) -> u64 {
+        match &self.source {
+            Source::Engine(part) => part.columns.languages(doc),
+            Source::Aside(aside) => aside.languages(doc),
+        }
+    }
+
+    /// Returns which of 256 lengths the body is nearest to; see [`words_of`].
+    pub(super) fn length(&self, doc: DocId) -> u8 {
+        match &self.source {
+            Source::Engine(part) => part.lengths.fieldnorm_id(doc),
+            Source::Aside(aside) => aside.length(doc),
+        }
+    }
+}
+
+impl Part<'_> {
     /// Returns the forms of words that were asked for before.
     pub(super) fn forms(&self) -> &Forms {
         &self.columns.forms
@@ -103,24 +167,9 @@ impl Segment<'_> {
         self.reader.num_deleted_docs()
     }
 
-    /// Returns whether all documents can be seen that were not deleted.
-    pub(super) fn is_whole(&self) -> bool {
-        self.allowed.is_none()
-    }
-
-    /// Returns the slot of a document.
-    pub(super) fn slot(&self, doc: DocId) -> Option<Slot> {
-        self.columns.slot(doc)
-    }
-
     /// Returns the languages a document may be in.
     pub(super) fn languages(&self, doc: DocId) -> u64 {
         self.columns.languages(doc)
-    }
-
-    /// Returns which of 256 lengths the body is nearest to; see [`words_of`].
-    pub(super) fn length(&self, doc: DocId) -> u8 {
-        self.lengths.fieldnorm_id(doc)
     }
 }
 

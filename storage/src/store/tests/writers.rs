@@ -259,8 +259,19 @@ fn whoever_would_wait_for_a_writer_is_told() {
         assert!(is_busy);
     });
     assert!(!bench.store().is_busy());
-    bench.create("a walk");
-    assert!(bench.store().is_busy(), "the next search takes it in first");
+    let memory = bench.create("a walk");
+    assert!(!bench.store().is_busy(), "it is found without a commit");
+    bench.find("walk");
+    bench.store().flush().unwrap();
+    let title = Some("changed".to_owned());
+    bench.change(
+        memory,
+        Edit {
+            title,
+            ..Edit::default()
+        },
+    );
+    assert!(bench.store().is_busy(), "the next search commits first");
     bench.find("walk");
     assert!(!bench.store().is_busy());
 }

@@ -48,7 +48,9 @@ fn several_contents_are_those_of_each_in_the_order_asked() {
     bench.purge(purged);
     let asked = [last, MemoryId([9; 32]), changed, purged, first, last];
     let found = bench.store().contents(&asked).unwrap().into_iter();
-    let texts: Vec<_> = found.map(|content| content.map(|one| one.body)).collect();
+    let texts: Vec<_> = found
+        .map(|content| content.map(|one| one.body.clone()))
+        .collect();
     let expect = [
         Some("d"),
         None,
@@ -58,6 +60,27 @@ fn several_contents_are_those_of_each_in_the_order_asked() {
         Some("d"),
     ];
     assert_eq!(texts, expect.map(|text| text.map(str::to_owned)));
+}
+
+#[test]
+fn a_text_that_was_read_before_is_not_given_out_once_it_changed_or_is_gone() {
+    let bench = Bench::new(1);
+    let memories = ["a", "b", "c"].map(|text| bench.create(text));
+    let texts = || {
+        let found = bench.store().contents(&memories).unwrap().into_iter();
+        let texts = found.map(|content| content.map(|one| one.body.clone()));
+        texts.map(Option::unwrap_or_default).collect::<Vec<_>>()
+    };
+    let kept = || memories.map(|memory| bench.store().opened.of(memory).is_some());
+    assert_eq!(
+        (texts(), kept()),
+        (vec!["a".into(), "b".into(), "c".into()], [true; 3])
+    );
+    bench.change(memories[0], body("other text"));
+    bench.purge(memories[1]);
+    assert_eq!(kept(), [false, false, true]);
+    assert_eq!(texts(), ["other text", "", "c"]);
+    assert_eq!(kept(), [false, false, true]);
 }
 
 #[test]
