@@ -71,6 +71,17 @@ fn query(random: &mut Entropy) -> String {
     }
 }
 
+/// Phrases of words that follow each other in a document: inside its text, and from one tag to the next,
+/// which is none.
+fn rows(doc: &TextDoc) -> [String; 2] {
+    let tags = doc.tags.join(" ");
+    [&doc.body, &tags].map(|text| {
+        let words: Vec<&str> = text.split(' ').collect();
+        let first = words.len().saturating_sub(2);
+        format!("\"{}\"", words[first..].join(" "))
+    })
+}
+
 #[test]
 fn what_lies_beside_is_found_as_the_engine_finds_it() {
     let mut random = Entropy::new(11);
@@ -88,9 +99,9 @@ fn what_lies_beside_is_found_as_the_engine_finds_it() {
         text.apply(after, &[], 2).unwrap();
         let some = docs.iter().map(|doc| doc.slot);
         let some: SlotSet = some.filter(|_| random.below(3) > 0).collect();
-        let queries: Vec<TextQuery> = (0..12)
-            .map(|_| TextQuery::parse(&query(&mut random)))
-            .collect();
+        let asked = (0..12).map(|_| query(&mut random));
+        let asked = asked.chain(after.iter().flat_map(rows));
+        let queries: Vec<TextQuery> = asked.map(|query| TextQuery::parse(&query)).collect();
         let answers = || {
             let each = queries.iter().map(|query| {
                 [None, Some(&some)].map(|allowed| text.search(query, allowed, 50).unwrap())
