@@ -10,6 +10,7 @@
 
 pub mod attached;
 pub mod blob;
+mod bounded;
 pub mod cipher;
 mod content;
 pub mod entropy;

@@ -280,7 +280,7 @@ mod tests {
             tags: Vec::new(),
         };
         let aside = Aside {
-            text: TextAside::of(&[doc]),
+            text: TextAside::of(&[doc]).unwrap(),
             vectors: then,
         };
         let request = SearchRequest {

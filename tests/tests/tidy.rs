@@ -33,13 +33,14 @@ const MAY_SEE: [(&str, &[&str]); 7] = [
 ];
 
 /// Where a heavy crate lives: files whose path begins like this, as a file or a folder.
-const HOMES: [(&str, &[&str]); 24] = [
+const HOMES: [(&str, &[&str]); 25] = [
     ("automerge", &["crdt/src/memory"]),
     ("hpke", &["crdt/src/envelope/wrap"]),
     ("negentropy", &["protocol/src/reconcile"]),
     ("redb", &["storage/src/kv"]),
     ("twox_hash", &["storage/src/kv/disk/remains"]),
     ("tantivy", &["storage/src/projection/text"]),
+    ("tantivy_fst", &["storage/src/projection/text"]),
     ("libp2p", &["node/src/net"]),
     ("libp2p_stream", &["node/src/net"]),
     ("axum", &["node/src/http"]),

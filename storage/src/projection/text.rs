@@ -27,7 +27,6 @@ use crate::slots::{Slot, SlotSet};
 
 mod analysis;
 mod aside;
-mod cache;
 mod columns;
 mod condense;
 mod directory;
@@ -41,10 +40,11 @@ mod plan;
 mod query;
 mod schema;
 mod sheet;
+mod small;
 mod view;
 
-pub(crate) use analysis::{EDITS_MAX, edits, word_ranges, write_exact, written};
 pub use analysis::{WORD_BYTES_MAX, Word, words};
+pub(crate) use analysis::{word_ranges, write_exact, written};
 pub use aside::TextAside;
 use columns::Unpacked;
 use directory::SealedDirectory;
@@ -53,6 +53,7 @@ use plan::Plan;
 pub use query::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, TextQuery};
 use schema::Fields;
 use sheet::Sheets;
+use small::SmallIndex;
 use view::View;
 
 /// Log positions without a change to any document that a flush does not save.
@@ -262,10 +263,23 @@ impl TextIndex {
             engine.delete_term(term(doc.slot));
             engine.add_document(self.fields.document(doc))?;
         }
-        let Shown { searcher, fresh } = &mut *self.shown();
-        fresh.take_in(upserts, deletes, |slot| {
-            Ok(searcher.doc_freq(&term(slot))? > 0)
-        })
+        // Nobody commits meanwhile, so what is looked up here stays so.
+        let (searcher, mut is_new) = {
+            let shown = self.shown();
+            let has_room = shown.fresh.has_room(upserts, deletes);
+            (shown.searcher.clone(), has_room)
+        };
+        let upserted = upserts.iter().map(|doc| doc.slot);
+        for slot in upserted.chain(deletes.iter().copied()) {
+            is_new = is_new && searcher.doc_freq(&term(slot))? == 0;
+        }
+        let fresh = &mut self.shown().fresh;
+        if is_new {
+            fresh.take_in(upserts, deletes);
+        } else {
+            *fresh = Fresh::Much;
+        }
+        Ok(())
     }
 
     /// Tells whether the next search has to commit first.
@@ -359,7 +373,7 @@ impl TextIndex {
         let mut view = View::new(&searcher, allowed, self.fields.body, &self.unpacked)?;
         view.add_fresh(&fresh);
         if let Some(aside) = aside {
-            view.add(aside);
+            view.add(aside, self.fields.body)?;
         }
         if view.count == 0 {
             return Ok(Vec::new());
@@ -371,8 +385,8 @@ impl TextIndex {
     }
 
     /// Returns what searches see, with every change that was applied before.
-    fn up_to_date(&self) -> Result<(Searcher, Arc<TextAside>), TextError> {
-        let seen = |shown: &mut Shown| (shown.searcher.clone(), shown.fresh.aside());
+    fn up_to_date(&self) -> Result<(Searcher, Arc<SmallIndex>), TextError> {
+        let seen = |shown: &mut Shown| (shown.searcher.clone(), shown.fresh.index());
         if let (searcher, Some(fresh)) = seen(&mut self.shown()) {
             return Ok((searcher, fresh));
         }
@@ -389,7 +403,7 @@ impl TextIndex {
         Ok(self.directory.scrub(&metas.list_segment_files())?)
     }
 
-    /// Held for no longer than it takes to index a few documents.
+    /// Held for no longer than it takes to index a few documents, and no file is read meanwhile.
     fn shown(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,12 +12,16 @@ use std::rc::Rc;
 
 use super::Hit;
 use crate::projection::text::language::{Languages, Stems};
-use crate::projection::text::{EDITS_MAX, QUERY_TERMS_MAX, edits, word_ranges, words, write_exact};
+use crate::projection::text::{QUERY_TERMS_MAX, word_ranges, words, write_exact};
 
 /// Words of a text that are looked at; what stands later is not shown.
 const WORDS_MAX: usize = 50_000;
 /// The bytes that a word and what follows it take, about.
 const WORD_BYTES: usize = 6;
+/// Letters a guessed word may differ by; the most the text index forgives.
+const DISTANCE_MAX: usize = 2;
+/// Longer words are not compared letter by letter.
+const COMPARED_CHARS_MAX: usize = 64;
 
 /// A part of a text with the found words marked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -411,13 +415,41 @@ impl Term {
                 let forgiven = if guess.chars().count() < 8 {
                     1
                 } else {
-                    EDITS_MAX
+                    DISTANCE_MAX
                 };
-                edits(guess, word).is_some_and(|edits| edits <= forgiven)
+                distance(guess, word).is_some_and(|distance| distance <= forgiven)
             }
             Self::Row(_) => false,
         }
     }
+}
+
+/// Returns the edits between two words, a swap of neighbours being one, or nothing when they differ
+/// in length by more than is ever forgiven.
+fn distance(left: &str, right: &str) -> Option<usize> {
+    let left: Vec<char> = left.chars().take(COMPARED_CHARS_MAX + 1).collect();
+    let right: Vec<char> = right.chars().take(COMPARED_CHARS_MAX + 1).collect();
+    if left.len().abs_diff(right.len()) > DISTANCE_MAX
+        || left.len().max(right.len()) > COMPARED_CHARS_MAX
+    {
+        return None;
+    }
+    let mut rows = vec![(0..=right.len()).collect::<Vec<usize>>()];
+    for i in 1..=left.len() {
+        let mut row = vec![i];
+        for j in 1..=right.len() {
+            let change = usize::from(left[i - 1] != right[j - 1]);
+            let mut least = (rows[i - 1][j] + 1)
+                .min(row[j - 1] + 1)
+                .min(rows[i - 1][j - 1] + change);
+            if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows.last().and_then(|row| row.last()).copied()
 }
 
 #[cfg(test)]

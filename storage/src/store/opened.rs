@@ -4,11 +4,12 @@
 //! comes back to the same ones. Only texts that nobody edited are kept here: a memory is named by the
 //! hash of its root, so what that says never changes. Whether it still counts, the caller asks first.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crdt::id::MemoryId;
 use crdt::memory::Content;
-use lru::LruCache;
+
+use crate::bounded::Bounded;
 
 /// The bytes of all texts that are kept: of notes as people write them, some thousands.
 const BYTES_MAX: usize = 4 << 20;
@@ -19,57 +20,31 @@ const OVERHEAD_BYTES: usize = 400;
 
 /// The texts read last.
 #[derive(Debug)]
-pub(super) struct Opened(Mutex<Kept>);
-
-#[derive(Debug)]
-struct Kept {
-    texts: LruCache<MemoryId, Arc<Content>>,
-    bytes: usize,
-}
+pub(super) struct Opened(Bounded<MemoryId, Arc<Content>>);
 
 impl Default for Opened {
     fn default() -> Self {
-        Self(Mutex::new(Kept {
-            texts: LruCache::unbounded(),
-            bytes: 0,
-        }))
+        Self(Bounded::new(BYTES_MAX))
     }
 }
 
 impl Opened {
     /// Returns what the root of a memory says, if it was read lately.
     pub(super) fn of(&self, memory: MemoryId) -> Option<Arc<Content>> {
-        self.lock().texts.get(&memory).cloned()
+        self.0.get(&memory)
     }
 
     /// Keeps what the root of a memory says, in place of what was not read for longest.
     pub(super) fn put(&self, memory: MemoryId, content: &Arc<Content>) {
         let bytes = bytes(content);
-        if bytes > TEXT_BYTES_MAX {
-            return;
-        }
-        let mut kept = self.lock();
-        let before = kept.texts.put(memory, Arc::clone(content));
-        kept.bytes += bytes;
-        kept.bytes -= before.map_or(0, |before| self::bytes(&before));
-        while kept.bytes > BYTES_MAX {
-            let Some((_, least)) = kept.texts.pop_lru() else {
-                break;
-            };
-            kept.bytes -= self::bytes(&least);
+        if bytes <= TEXT_BYTES_MAX {
+            self.0.put(memory, Arc::clone(content), bytes);
         }
     }
 
     /// Lets go of a memory's text.
     pub(super) fn forget(&self, memory: MemoryId) {
-        let mut kept = self.lock();
-        let gone = kept.texts.pop(&memory);
-        kept.bytes -= gone.map_or(0, |gone| bytes(&gone));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        // What a panic leaves is a whole list; its bytes are wrong by one text at most.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.forget(&memory);
     }
 }
 
@@ -98,7 +73,7 @@ mod tests {
         assert!(opened.of(memory(0)).is_none(), "it is too long");
         for number in 0..200 {
             opened.put(memory(number), &text(30_000));
-            assert!(opened.lock().bytes <= BYTES_MAX);
+            assert!(opened.0.weight() <= BYTES_MAX);
             assert!(
                 opened.of(memory(0)).is_some(),
                 "it is asked for again and again"
@@ -108,6 +83,6 @@ mod tests {
         for number in 0..200 {
             opened.forget(memory(number));
         }
-        assert_eq!(opened.lock().bytes, 0);
+        assert_eq!(opened.0.weight(), 0);
     }
 }

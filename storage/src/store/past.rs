@@ -202,7 +202,7 @@ impl Store {
             });
         }
         Ok(Aside {
-            text: TextAside::of(&docs),
+            text: TextAside::of(&docs)?,
             vectors,
         })
     }

@@ -22,11 +22,6 @@ pub const WORD_BYTES_MAX: usize = 1024;
 
 pub(super) const EXACT: &str = "brain_exact";
 
-/// The most letters by which a guessed word may differ.
-pub(crate) const EDITS_MAX: usize = 2;
-/// Longer words are not compared letter by letter.
-const COMPARED_CHARS_MAX: usize = 64;
-
 /// A word of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
@@ -282,34 +277,6 @@ fn stands_alone(character: char) -> bool {
         '\u{e00}'..='\u{eff}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
         | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
         | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9d}' | '\u{20000}'..='\u{323af}')
-}
-
-/// Returns the edits between two words, a swap of neighbours being one, or nothing when they differ
-/// in length by more than is ever forgiven.
-pub(crate) fn edits(left: &str, right: &str) -> Option<usize> {
-    let left: Vec<char> = left.chars().take(COMPARED_CHARS_MAX + 1).collect();
-    let right: Vec<char> = right.chars().take(COMPARED_CHARS_MAX + 1).collect();
-    if left.len().abs_diff(right.len()) > EDITS_MAX
-        || left.len().max(right.len()) > COMPARED_CHARS_MAX
-    {
-        return None;
-    }
-    let mut rows = vec![(0..=right.len()).collect::<Vec<usize>>()];
-    for i in 1..=left.len() {
-        let mut row = vec![i];
-        for j in 1..=right.len() {
-            let change = usize::from(left[i - 1] != right[j - 1]);
-            let mut least = (rows[i - 1][j] + 1)
-                .min(row[j - 1] + 1)
-                .min(rows[i - 1][j - 1] + change);
-            if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows.last().and_then(|row| row.last()).copied()
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -30,7 +29,7 @@ use tantivy::directory::{
     WatchCallback, WatchHandle, WritePtr,
 };
 
-use super::cache::{Cache, Part};
+use crate::bounded::Bounded;
 use crate::cipher::Cipher;
 use crate::pages::{PAGE_BYTES, PageFile, PageWriter};
 
@@ -39,7 +38,7 @@ const META: &str = "meta.json";
 /// Ends the name of a list that is being written.
 const NEW: &str = "new";
 /// Bytes of opened pages kept in memory.
-const CACHE_BYTES: NonZeroUsize = NonZeroUsize::new(32 << 20).expect("not zero");
+const CACHE_BYTES: usize = 32 << 20;
 
 /// A sealed folder; clones are the same folder.
 #[derive(Clone)]
@@ -54,7 +53,8 @@ struct Shared {
     /// Files that are open, so that a file has one place in the cache.
     open: Mutex<HashMap<PathBuf, Weak<SealedFile>>>,
     opened: AtomicU64,
-    cache: Cache,
+    /// Opened parts of files, so that what is read often is opened once.
+    cache: Bounded<Part, OwnedBytes>,
 }
 
 /// How the index stands, and how it differs from the saved one.
@@ -79,7 +79,7 @@ impl SealedDirectory {
             saving: Mutex::default(),
             open: Mutex::default(),
             opened: AtomicU64::new(0),
-            cache: Cache::new(CACHE_BYTES),
+            cache: Bounded::new(CACHE_BYTES),
         }))
     }
 
@@ -320,6 +320,14 @@ impl fmt::Debug for SealedDirectory {
     }
 }
 
+/// A part of a file: which file, from where, to where.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Part {
+    file: u64,
+    start: usize,
+    end: usize,
+}
+
 /// A file open for reading, through the cache.
 struct SealedFile {
     number: u64,
@@ -335,11 +343,11 @@ impl SealedFile {
             end: range.end,
         };
         let cache = &self.directory.0.cache;
-        if let Some(kept) = cache.get(part) {
+        if let Some(kept) = cache.get(&part) {
             return Ok(kept);
         }
         let bytes = OwnedBytes::new(self.pages.read(range)?);
-        cache.keep(part, bytes.clone());
+        cache.put(part, bytes.clone(), bytes.len());
         Ok(bytes)
     }
 }

@@ -3,20 +3,20 @@
 //! A commit takes the engine some threads and files, and whoever searches would wait for it. A few new
 //! documents are indexed in memory instead, by the first search after them.
 //!
-//! Flow: [`Fresh::take_in`] -> [`Fresh::aside`] -> a commit shows them and leaves [`Fresh::default`].
+//! Flow: [`Fresh::take_in`] -> [`Fresh::index`] -> a commit shows them and leaves [`Fresh::default`].
 //!
-//! Invariant: no slot is both here and in what the last commit shows. What would be, or is too much,
-//! is [`Fresh::Much`].
+//! Invariant: no slot is both here and in what the last commit shows. If one would be, or there is too
+//! much, it is [`Fresh::Much`].
 
 use std::sync::Arc;
 
-use super::aside::TextAside;
-use super::{TextDoc, TextError};
+use super::TextDoc;
+use super::small::SmallIndex;
 use crate::slots::Slot;
 
 /// The most documents, and the bytes of all of them; beyond that a commit costs less.
 const DOCS_MAX: usize = 64;
-const BYTES_MAX: usize = 128 << 10;
+const BYTES_MAX: usize = 64 << 10;
 
 /// What came since the last commit.
 pub(super) enum Fresh {
@@ -28,7 +28,7 @@ pub(super) enum Fresh {
 
 #[derive(Default)]
 pub(super) struct Few {
-    aside: Arc<TextAside>,
+    index: Arc<SmallIndex>,
     /// Those that nobody searched yet.
     waiting: Vec<TextDoc>,
     /// Of all that came, also if they are gone.
@@ -45,64 +45,63 @@ impl Fresh {
     /// Returns how many documents are here.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Few(few) => few.aside.len() + few.waiting.len(),
+            Self::Few(few) => few.index.len() + few.waiting.len(),
             Self::Much => 0,
         }
     }
 
-    /// Takes changes; `is_shown` tells whether the last commit shows a slot.
-    pub(super) fn take_in(
-        &mut self,
-        upserts: &[TextDoc],
-        deletes: &[Slot],
-        is_shown: impl Fn(Slot) -> Result<bool, TextError>,
-    ) -> Result<(), TextError> {
+    /// Tells whether there is room for changes.
+    pub(super) fn has_room(&self, upserts: &[TextDoc], deletes: &[Slot]) -> bool {
         let Self::Few(few) = self else {
-            return Ok(());
+            return false;
         };
-        few.bytes += upserts.iter().map(bytes).sum::<usize>();
-        let count = few.aside.added() + few.waiting.len() + upserts.len();
-        let mut is_few = count.max(deletes.len()) <= DOCS_MAX && few.bytes <= BYTES_MAX;
-        let upserted = upserts.iter().map(|doc| doc.slot);
-        let slots: Vec<Slot> = upserted.chain(deletes.iter().copied()).collect();
-        for slot in &slots {
-            is_few = is_few && !is_shown(*slot)?;
+        let count = few.index.added() + few.waiting.len() + upserts.len();
+        let bytes = few.bytes + bytes(upserts);
+        count.max(deletes.len()) <= DOCS_MAX && bytes <= BYTES_MAX
+    }
+
+    /// Takes changes of slots that the last commit does not show.
+    pub(super) fn take_in(&mut self, upserts: &[TextDoc], deletes: &[Slot]) {
+        let Self::Few(few) = self else {
+            return;
+        };
+        for slot in deletes {
+            few.remove(*slot);
         }
-        if !is_few {
-            *self = Self::Much;
-            return Ok(());
+        for doc in upserts {
+            few.remove(doc.slot);
+            few.waiting.push(doc.clone());
         }
-        for slot in slots {
-            few.remove(slot);
-        }
-        few.waiting.extend_from_slice(upserts);
-        Ok(())
+        few.bytes += bytes(upserts);
     }
 
     /// Returns all of them, indexed; none if only a commit shows what came.
-    pub(super) fn aside(&mut self) -> Option<Arc<TextAside>> {
+    pub(super) fn index(&mut self) -> Option<Arc<SmallIndex>> {
         let Self::Few(few) = self else {
             return None;
         };
         for doc in few.waiting.drain(..) {
-            Arc::make_mut(&mut few.aside).add(&doc);
+            Arc::make_mut(&mut few.index).add(&doc);
         }
-        Some(Arc::clone(&few.aside))
+        Some(Arc::clone(&few.index))
     }
 }
 
 impl Few {
     fn remove(&mut self, slot: Slot) {
         self.waiting.retain(|doc| doc.slot != slot);
-        if self.aside.has(slot) {
-            Arc::make_mut(&mut self.aside).remove(slot);
+        if self.index.has(slot) {
+            Arc::make_mut(&mut self.index).remove(slot);
         }
     }
 }
 
-fn bytes(doc: &TextDoc) -> usize {
-    let tags: usize = doc.tags.iter().map(String::len).sum();
-    doc.title.len() + doc.body.len() + tags
+fn bytes(docs: &[TextDoc]) -> usize {
+    let parts = docs.iter().map(|doc| {
+        let tags: usize = doc.tags.iter().map(String::len).sum();
+        doc.title.len() + doc.body.len() + tags
+    });
+    parts.sum()
 }
 
 #[cfg(test)]
@@ -118,43 +117,44 @@ mod tests {
         }
     }
 
-    fn take_in(fresh: &mut Fresh, upserts: &[TextDoc], deletes: &[Slot]) {
-        let is_shown = |slot: Slot| Ok(slot.0 < 100);
-        fresh.take_in(upserts, deletes, is_shown).unwrap();
-    }
-
     #[test]
     fn what_changed_or_is_gone_is_found_once_or_not_at_all() {
         let mut fresh = Fresh::default();
-        take_in(&mut fresh, &[doc(100, 1), doc(101, 1), doc(102, 1)], &[]);
-        take_in(&mut fresh, &[doc(100, 2)], &[Slot(101), Slot(900)]);
+        fresh.take_in(&[doc(100, 1), doc(101, 1), doc(102, 1)], &[]);
+        fresh.take_in(&[doc(100, 2)], &[Slot(101), Slot(900)]);
         assert_eq!(fresh.len(), 2);
-        let before = fresh.aside().unwrap();
-        take_in(&mut fresh, &[doc(102, 1), doc(103, 1)], &[Slot(100)]);
+        let before = fresh.index().unwrap();
+        fresh.take_in(&[doc(102, 1), doc(103, 1)], &[Slot(100)]);
         assert_eq!(
             (before.len(), fresh.len()),
             (2, 2),
             "who searches is not disturbed"
         );
-        let after = fresh.aside().unwrap();
+        let after = fresh.index().unwrap();
         let has = [100, 101, 102, 103].map(|slot| after.has(Slot(slot)));
         assert_eq!((has, after.len()), ([false, false, true, true], 2));
     }
 
     #[test]
-    fn what_is_shown_already_or_too_much_is_left_to_a_commit() {
+    fn there_is_room_for_a_few() {
         let check = |upserts: &[TextDoc], deletes: &[Slot], expect: bool| {
             let mut fresh = Fresh::default();
-            take_in(&mut fresh, &[doc(100, 1)], &[]);
-            take_in(&mut fresh, upserts, deletes);
-            assert_eq!(fresh.aside().is_some(), expect);
+            fresh.take_in(&[doc(100, 1)], &[]);
+            // What changed counts as well: the maps keep its words.
+            for _ in 0..2 {
+                assert!(fresh.index().is_some());
+                fresh.take_in(&[doc(100, 1)], &[]);
+            }
+            assert_eq!(fresh.has_room(upserts, deletes), expect);
         };
-        check(&[doc(101, 1)], &[Slot(100)], true);
-        check(&[doc(99, 1)], &[], false);
-        check(&[], &[Slot(99)], false);
-        check(&[doc(101, BYTES_MAX)], &[], false);
         let docs: Vec<TextDoc> = (200..).map(|slot| doc(slot, 1)).take(DOCS_MAX).collect();
-        check(&docs, &[], false);
-        check(&docs[1..], &[], true);
+        let slots: Vec<Slot> = docs.iter().map(|doc| doc.slot).collect();
+        check(&[doc(101, BYTES_MAX - 3)], &[Slot(100)], true);
+        check(&[doc(101, BYTES_MAX - 2)], &[], false);
+        check(&docs[3..], &[], true);
+        check(&docs[2..], &[], false);
+        check(&[], &slots, true);
+        check(&[], &[&slots[..], &[Slot(100)]].concat(), false);
+        assert!(!Fresh::Much.has_room(&[], &[]));
     }
 }

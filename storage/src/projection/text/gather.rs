@@ -15,14 +15,15 @@ use tantivy::postings::TermInfo;
 use tantivy::query::{EnableScoring, FuzzyTermQuery, PhraseQuery, Query};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, InvertedIndexReader, Term};
+use tantivy_fst::Automaton;
 
 use super::MatchKind;
-use super::analysis::{begins_alone, edits};
-use super::aside::TextAside;
+use super::analysis::begins_alone;
 use super::forms::Form;
 use super::language::{Languages, Stems};
 use super::schema::Fields;
 use super::sheet::{List, Lists, Sheet};
+use super::small::{Posting, SmallIndex};
 use super::view::{Part, Segment, Source, View};
 
 /// How often a word as asked for counts beside another form of it.
@@ -124,8 +125,8 @@ impl<'a> Gather<'a> {
         for (number, (field, _)) in (0..).zip(self.fields.weighted()) {
             let terms = words.iter().map(|word| Term::from_field_text(field, word));
             let query = PhraseQuery::new(terms.collect());
-            let beside = |aside: &TextAside| aside.with_row(number, words).collect();
-            self.matching(&query, &beside, (1.0, MatchKind::Phrase))?;
+            let in_small = |small: &SmallIndex| small.with_row(number, words).collect();
+            self.matching(&query, &in_small, (1.0, MatchKind::Phrase))?;
         }
         Ok(self.take())
     }
@@ -157,8 +158,8 @@ impl<'a> Gather<'a> {
                             }
                         }
                     }
-                    Source::Aside(aside) => {
-                        let longer = aside.beginning_with(number, word);
+                    Source::Small(small) => {
+                        let longer = small.beginning_with(number, word);
                         let longer = longer.filter(|(term, _)| *term != word);
                         for posting in longer.flat_map(|(_, postings)| postings) {
                             sheet.mark_in(segment, posting.doc, weight, MatchKind::Prefix);
@@ -175,25 +176,23 @@ impl<'a> Gather<'a> {
         for (number, (field, weight)) in (0..).zip(self.fields.weighted()) {
             let term = Term::from_field_text(field, word);
             let query = FuzzyTermQuery::new(term, distance, true);
-            let is_alike =
-                |term: &str| edits(word, term).is_some_and(|edits| edits <= usize::from(distance));
-            let beside = |aside: &TextAside| {
-                let alike = aside.beginning_with(number, "");
-                let alike = alike.filter(|(term, _)| is_alike(term));
-                let alike = alike.flat_map(|(_, postings)| postings);
-                alike.map(|posting| posting.doc).collect()
+            let automaton = query.automaton()?;
+            let in_small = |small: &SmallIndex| {
+                let alike = small.words(number);
+                let alike = alike.filter(|(term, _)| takes(&automaton, term));
+                docs(alike.flat_map(|(_, postings)| postings))
             };
             let weight = weight * FUZZY_WEIGHT;
-            self.matching(&query, &beside, (weight, MatchKind::Fuzzy))?;
+            self.matching(&query, &in_small, (weight, MatchKind::Fuzzy))?;
         }
         Ok(())
     }
 
-    /// Takes documents in that match a query, and those beside the index that would.
+    /// Takes documents in that match a query; `in_small` returns those of a small index.
     fn matching(
         &mut self,
         query: &dyn Query,
-        beside: &dyn Fn(&TextAside) -> Vec<DocId>,
+        in_small: &dyn Fn(&SmallIndex) -> Vec<DocId>,
         (weight, kind): (f32, MatchKind),
     ) -> tantivy::Result<()> {
         let searching = EnableScoring::disabled_from_searcher(self.view.searcher);
@@ -203,8 +202,8 @@ impl<'a> Gather<'a> {
                 Source::Engine(part) => {
                     sheet.mark(segment, matches.scorer(part.reader, 1.0)?, weight, kind);
                 }
-                Source::Aside(aside) => {
-                    for doc in beside(aside) {
+                Source::Small(small) => {
+                    for doc in in_small(small) {
                         sheet.mark_in(segment, doc, weight, kind);
                     }
                 }
@@ -244,8 +243,8 @@ fn count_exact(
                     sheet.count(segment, &index, &term, Languages::ALL.0, counts)?;
                 }
             }
-            Source::Aside(aside) => {
-                for posting in aside.with(number, word) {
+            Source::Small(small) => {
+                for posting in small.with(number, word) {
                     sheet.count_in(segment, posting.doc, posting.times(), counts);
                 }
             }
@@ -287,7 +286,9 @@ impl<F: FnOnce() -> Stems> Others<F> {
                         sheet.count(segment, &index, &form.term, form.languages, counts)?;
                     }
                 }
-                Source::Aside(aside) => self.count_beside((aside, number), segment, sheet, counts),
+                Source::Small(small) => {
+                    self.count_in_small((small, number), segment, sheet, counts);
+                }
             }
         }
         Ok(())
@@ -321,10 +322,10 @@ impl<F: FnOnce() -> Stems> Others<F> {
         Ok(forms)
     }
 
-    /// Counts the other forms of the word in a field of documents beside the index.
-    fn count_beside(
+    /// Counts the other forms of the word in a field of a small index.
+    fn count_in_small(
         &mut self,
-        (aside, field): (&TextAside, usize),
+        (small, field): (&SmallIndex, usize),
         segment: &Segment<'_>,
         sheet: &mut Sheet,
         counts: (f32, MatchKind),
@@ -332,21 +333,37 @@ impl<F: FnOnce() -> Stems> Others<F> {
         let stems = &*self.stems;
         let near = stems
             .beginning()
-            .map(|beginning| aside.beginning_with(field, beginning));
+            .map(|beginning| small.beginning_with(field, beginning));
         for (term, postings) in near.into_iter().flatten() {
             if stems.is_same(term) || !stems.is_near(term.as_bytes()) {
                 continue;
             }
-            let spoken = postings.iter().map(|posting| aside.languages(posting.doc));
+            let spoken = postings.iter().map(|posting| small.languages(posting.doc));
             let spoken = spoken.fold(0, |all, languages| all | languages);
             let languages = alike_in(stems, &mut self.known, term, spoken);
             for posting in postings {
-                if aside.languages(posting.doc) & languages != 0 {
+                if small.languages(posting.doc) & languages != 0 {
                     sheet.count_in(segment, posting.doc, posting.times(), counts);
                 }
             }
         }
     }
+}
+
+/// Tells whether an automaton takes a word.
+fn takes(automaton: &impl Automaton<State = u32>, word: &str) -> bool {
+    let mut state = automaton.start();
+    for byte in word.bytes() {
+        if !automaton.can_match(&state) {
+            return false;
+        }
+        state = automaton.accept(&state, byte);
+    }
+    automaton.is_match(&state)
+}
+
+fn docs<'a>(postings: impl Iterator<Item = &'a Posting>) -> Vec<DocId> {
+    postings.map(|posting| posting.doc).collect()
 }
 
 /// Returns in which of these languages a word is a form of the one with the stems.

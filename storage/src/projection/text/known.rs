@@ -7,11 +7,10 @@
 //!
 //! It is not about longer or mistyped words: whether those count depends on the view.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use lru::LruCache;
+use std::sync::Arc;
 
 use super::sheet::List;
+use crate::bounded::Bounded;
 
 /// How many documents of lists are kept for each document of a segment, at twelve bytes.
 const SHARE_MAX: usize = 16;
@@ -20,64 +19,29 @@ const DOCUMENTS_MAX: usize = 1 << 21;
 /// What a word takes beside its documents, in documents.
 const WORD_SHARE: usize = 16;
 
-/// Lists of a segment, the last ones asked for.
+/// Lists of a segment, the last ones asked for; weighed in documents.
 #[derive(Debug)]
-pub(super) struct Known(Mutex<Kept>);
+pub(super) struct Known(Bounded<Box<str>, Recalled>);
 
-#[derive(Debug)]
-struct Kept {
-    lists: LruCache<Box<str>, Entry>,
-    /// The documents of all lists, and the most.
-    documents: usize,
-    most: usize,
-}
-
-#[derive(Debug)]
-struct Entry {
-    /// How many documents of the segment were deleted.
-    deleted: u32,
-    list: Arc<List>,
-}
+/// A list, and how many documents of the segment were deleted when it was made.
+type Recalled = (u32, Arc<List>);
 
 impl Known {
     /// Keeps lists of a segment of so many documents.
     pub(super) fn new(documents: usize) -> Self {
-        Self(Mutex::new(Kept {
-            lists: LruCache::unbounded(),
-            documents: 0,
-            most: (SHARE_MAX * documents).min(DOCUMENTS_MAX),
-        }))
+        Self(Bounded::new((SHARE_MAX * documents).min(DOCUMENTS_MAX)))
     }
 
     /// Returns the list of a word, and how many documents were deleted when it was made.
-    pub(super) fn of(&self, word: &str) -> Option<(u32, Arc<List>)> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = kept.lists.get(word)?;
-        Some((entry.deleted, Arc::clone(&entry.list)))
+    pub(super) fn of(&self, word: &str) -> Option<Recalled> {
+        self.0.get(word)
     }
 
     /// Keeps the list of a word, unless it alone would take most of the room.
     pub(super) fn put(&self, word: &str, deleted: u32, list: &Arc<List>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let share = share(list);
-        if share > kept.most / 2 {
-            return;
-        }
-        let list = Arc::clone(list);
-        let before = kept.lists.put(word.into(), Entry { deleted, list });
-        kept.documents += share;
-        kept.documents -= before.map_or(0, |entry| share_of(&entry));
-        while kept.documents > kept.most {
-            let Some((_, entry)) = kept.lists.pop_lru() else {
-                break;
-            };
-            kept.documents -= share_of(&entry);
-        }
+        let list_then = (deleted, Arc::clone(list));
+        self.0.put(word.into(), list_then, share(list));
     }
-}
-
-fn share_of(entry: &Entry) -> usize {
-    share(&entry.list)
 }
 
 fn share(list: &List) -> usize {
@@ -105,7 +69,7 @@ mod tests {
         let known = Known::new(50);
         for (word, documents) in [("a", 200), ("b", 200), ("a", 210), ("c", 300), ("d", 500)] {
             known.put(word, 0, &list(documents));
-            assert!(known.0.lock().unwrap().documents <= 800);
+            assert!(known.0.weight() <= 800);
         }
         // A list that takes more than half of the room is not kept.
         let has = ["a", "b", "c", "d"].map(|word| known.of(word).is_some());

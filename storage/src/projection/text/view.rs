@@ -17,6 +17,7 @@ use super::columns::{Columns, Unpacked};
 use super::forms::Forms;
 use super::known::Known;
 use super::sheet::place;
+use super::small::SmallIndex;
 use crate::slots::{Slot, SlotSet};
 
 /// The searcher, narrowed to the allowed documents.
@@ -28,7 +29,7 @@ pub(super) struct View<'a> {
     pub(super) count: u64,
 }
 
-/// A part of the index, or what lies beside it.
+/// A part of the index, or what is not in it yet.
 pub(super) struct Segment<'a> {
     pub(super) source: Source<'a>,
     allowed: Option<&'a SlotSet>,
@@ -37,7 +38,7 @@ pub(super) struct Segment<'a> {
 /// Where the words of documents are.
 pub(super) enum Source<'a> {
     Engine(Part<'a>),
-    Aside(&'a TextAside),
+    Small(&'a SmallIndex),
 }
 
 /// A segment of the engine's.
@@ -55,49 +56,55 @@ impl<'a> View<'a> {
         with_length: Field,
         unpacked: &Unpacked,
     ) -> tantivy::Result<Self> {
-        let readers = searcher.segment_readers();
-        let columns = unpacked.of(readers)?;
-        let segments = readers.iter().zip(columns).map(|(reader, columns)| {
-            let source = Source::Engine(Part {
-                reader,
-                has_deletes: reader.has_deletes(),
-                columns,
-                lengths: reader.get_fieldnorms_reader(with_length)?,
-            });
-            Ok(Segment { source, allowed })
-        });
         Ok(Self {
             searcher,
-            segments: segments.collect::<tantivy::Result<_>>()?,
+            segments: segments(searcher, allowed, with_length, unpacked)?,
             allowed,
             count: allowed.map_or_else(|| searcher.num_docs(), SlotSet::len),
         })
     }
 
     /// Lets documents be seen that are not in the index yet, as if they were.
-    pub(super) fn add_fresh(&mut self, fresh: &'a TextAside) {
-        self.put(fresh, self.allowed);
+    pub(super) fn add_fresh(&mut self, fresh: &'a SmallIndex) {
+        if fresh.len() == 0 {
+            return;
+        }
         if self.allowed.is_none() {
-            self.count += count(fresh);
+            self.count += u64::try_from(fresh.len()).unwrap_or(u64::MAX);
         }
+        self.segments.push(Segment {
+            source: Source::Small(fresh),
+            allowed: self.allowed,
+        });
     }
 
-    /// Lets documents beside the index be seen too, all of them.
-    pub(super) fn add(&mut self, aside: &'a TextAside) {
-        self.put(aside, None);
-        self.count += count(aside);
-    }
-
-    fn put(&mut self, aside: &'a TextAside, allowed: Option<&'a SlotSet>) {
-        if !aside.is_empty() {
-            let source = Source::Aside(aside);
-            self.segments.push(Segment { source, allowed });
-        }
+    /// Lets the documents of an index beside this one be seen too, all of them.
+    pub(super) fn add(&mut self, aside: &'a TextAside, with_length: Field) -> tantivy::Result<()> {
+        let beside = segments(&aside.searcher, None, with_length, &aside.unpacked)?;
+        self.segments.extend(beside);
+        self.count += aside.searcher.num_docs();
+        Ok(())
     }
 }
 
-fn count(aside: &TextAside) -> u64 {
-    u64::try_from(aside.len()).unwrap_or(u64::MAX)
+fn segments<'a>(
+    searcher: &'a Searcher,
+    allowed: Option<&'a SlotSet>,
+    with_length: Field,
+    unpacked: &Unpacked,
+) -> tantivy::Result<Vec<Segment<'a>>> {
+    let readers = searcher.segment_readers();
+    let columns = unpacked.of(readers)?;
+    let segments = readers.iter().zip(columns).map(|(reader, columns)| {
+        let source = Source::Engine(Part {
+            reader,
+            has_deletes: reader.has_deletes(),
+            columns,
+            lengths: reader.get_fieldnorms_reader(with_length)?,
+        });
+        Ok(Segment { source, allowed })
+    });
+    segments.collect()
 }
 
 impl Segment<'_> {
@@ -105,7 +112,7 @@ impl Segment<'_> {
     pub(super) fn documents(&self) -> usize {
         match &self.source {
             Source::Engine(part) => place(part.reader.max_doc()),
-            Source::Aside(aside) => aside.added(),
+            Source::Small(small) => small.added(),
         }
     }
 
@@ -113,7 +120,7 @@ impl Segment<'_> {
     pub(super) fn shows(&self, doc: DocId) -> bool {
         let is_there = match &self.source {
             Source::Engine(part) => !part.has_deletes || !part.reader.is_deleted(doc),
-            Source::Aside(aside) => aside.is_there(doc),
+            Source::Small(small) => small.is_there(doc),
         };
         is_there
             && self
@@ -130,7 +137,7 @@ impl Segment<'_> {
     pub(super) fn slot(&self, doc: DocId) -> Option<Slot> {
         match &self.source {
             Source::Engine(part) => part.columns.slot(doc),
-            Source::Aside(aside) => aside.slot(doc),
+            Source::Small(small) => small.slot(doc),
         }
     }
 
@@ -138,7 +145,7 @@ impl Segment<'_> {
     pub(super) fn languages(&self, doc: DocId) -> u64 {
         match &self.source {
             Source::Engine(part) => part.columns.languages(doc),
-            Source::Aside(aside) => aside.languages(doc),
+            Source::Small(small) => small.languages(doc),
         }
     }
 
@@ -146,7 +153,7 @@ impl Segment<'_> {
     pub(super) fn length(&self, doc: DocId) -> u8 {
         match &self.source {
             Source::Engine(part) => part.lengths.fieldnorm_id(doc),
-            Source::Aside(aside) => aside.length(doc),
+            Source::Small(small) => small.length(doc),
         }
     }
 }
