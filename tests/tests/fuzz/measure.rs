@@ -2,10 +2,12 @@
 //!
 //! Only the thread that feeds is measured. Time is taken by the wall clock first, which costs
 //! nothing; only what seems slow is fed again and measured in CPU time, so that a busy machine is
-//! not taken for a slow decoder.
+//! not taken for a slow decoder. What is over its budget then is told from a slow machine by a
+//! yardstick, the same work every time: budgets are for a machine that needs [`YARDSTICK`] for it.
 
 use brain_tests::fuzz::{Budget, DECODING, Subject};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -14,6 +16,12 @@ use std::time::{Duration, Instant};
 const QUICK: Duration = Duration::from_micros(500);
 /// How often a slow input is fed again before it is called slow.
 const LOOKS: usize = 3;
+/// What the yardstick takes on the machine that budgets are for, in CPU time.
+const YARDSTICK: Duration = Duration::from_millis(3);
+/// How often it is tried.
+const YARDSTICK_TRIES: usize = 5;
+/// However slow the machine is, no more than so many times a budget is granted.
+const SLOWNESS_MAX: f64 = 3.0;
 
 /// What an input did wrong.
 #[derive(Debug, Clone)]
@@ -91,7 +99,7 @@ pub(crate) fn measure(
     if time > slowest.max(QUICK) {
         time = (0..LOOKS).fold(time, |least, _| least.min(again(subject, input)));
     }
-    let outcome = if time > budget.time {
+    let outcome = if time > budget.time && time > budget.time.mul_f64(slowness()) {
         Err(Fault::Slow(time))
     } else if memory > budget.memory {
         Err(Fault::Large(memory))
@@ -124,6 +132,31 @@ fn again(subject: &Subject, input: &[u8]) -> Duration {
     used.map_or(time, |used| used.min(time))
 }
 
+/// Returns how many times slower than the one that budgets are for this machine is now, at least 1.
+fn slowness() -> f64 {
+    let tries = (0..YARDSTICK_TRIES).filter_map(|_| {
+        let before = cpu_time()?;
+        std::hint::black_box(yardstick());
+        Some(cpu_time()?.saturating_sub(before))
+    });
+    let least = tries.min().unwrap_or(YARDSTICK);
+    least.div_duration_f64(YARDSTICK).clamp(1.0, SLOWNESS_MAX)
+}
+
+/// Allocates, compares and follows pointers, as parsers do.
+fn yardstick() -> usize {
+    let mut random = 1_u64;
+    let mut map = BTreeMap::new();
+    for _ in 0..10_000 {
+        // Xorshift, after Marsaglia.
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        map.insert(random.to_string(), random);
+    }
+    map.keys().map(String::len).sum()
+}
+
 /// Returns the CPU time of this thread.
 fn cpu_time() -> Option<Duration> {
     // The kernel brings the number up to date when the thread gives way.
@@ -135,7 +168,6 @@ fn cpu_time() -> Option<Duration> {
 
 #[test]
 fn what_goes_wrong_is_measured() {
-    const TIME_MAX: Duration = DECODING.time;
     keep_panics_quiet();
     let subject = |feed: fn(&[u8]) -> bool| Subject::new(vec![vec![1]], feed);
     let fault = |feed| measure(&subject(feed), DECODING, &[1], Duration::ZERO).outcome;
@@ -145,16 +177,17 @@ fn what_goes_wrong_is_measured() {
     let large = fault(|_| std::hint::black_box(Vec::<u8>::with_capacity(65 << 20)).is_empty());
     assert!(matches!(large, Err(Fault::Large(_))), "{large:?}");
     let slow = fault(|_| {
+        let most = DECODING.time.mul_f64(SLOWNESS_MAX * 1.5);
         let (started, before) = (Instant::now(), cpu_time().unwrap_or_default());
-        let is_short = |now| now < before + TIME_MAX * 2;
-        while started.elapsed() < TIME_MAX * 2 || cpu_time().is_some_and(is_short) {
+        let is_short = |now| now < before + most;
+        while started.elapsed() < most || cpu_time().is_some_and(is_short) {
             std::hint::black_box(started);
         }
         true
     });
     assert!(matches!(slow, Err(Fault::Slow(_))), "{slow:?}");
     let waits = fault(|_| {
-        std::thread::sleep(Duration::from_millis(80));
+        std::thread::sleep(DECODING.time.mul_f64(SLOWNESS_MAX * 1.5));
         true
     });
     let by_proc = cpu_time().is_some();
