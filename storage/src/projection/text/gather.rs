@@ -125,7 +125,7 @@ impl<'a> Gather<'a> {
         for (number, (field, _)) in (0..).zip(self.fields.weighted()) {
             let terms = words.iter().map(|word| Term::from_field_text(field, word));
             let query = PhraseQuery::new(terms.collect());
-            let in_small = |small: &SmallIndex| small.with_row(number, words).collect();
+            let in_small = |small: &SmallIndex| Ok(small.with_row(number, words).collect());
             self.matching(&query, &in_small, (1.0, MatchKind::Phrase))?;
         }
         Ok(self.take())
@@ -176,11 +176,11 @@ impl<'a> Gather<'a> {
         for (number, (field, weight)) in (0..).zip(self.fields.weighted()) {
             let term = Term::from_field_text(field, word);
             let query = FuzzyTermQuery::new(term, distance, true);
-            let automaton = query.automaton()?;
             let in_small = |small: &SmallIndex| {
+                let automaton = query.automaton()?;
                 let alike = small.words(number);
                 let alike = alike.filter(|(term, _)| takes(&automaton, term));
-                docs(alike.flat_map(|(_, postings)| postings))
+                Ok(docs(alike.flat_map(|(_, postings)| postings)))
             };
             let weight = weight * FUZZY_WEIGHT;
             self.matching(&query, &in_small, (weight, MatchKind::Fuzzy))?;
@@ -192,7 +192,7 @@ impl<'a> Gather<'a> {
     fn matching(
         &mut self,
         query: &dyn Query,
-        in_small: &dyn Fn(&SmallIndex) -> Vec<DocId>,
+        in_small: &dyn Fn(&SmallIndex) -> tantivy::Result<Vec<DocId>>,
         (weight, kind): (f32, MatchKind),
     ) -> tantivy::Result<()> {
         let searching = EnableScoring::disabled_from_searcher(self.view.searcher);
@@ -203,7 +203,7 @@ impl<'a> Gather<'a> {
                     sheet.mark(segment, matches.scorer(part.reader, 1.0)?, weight, kind);
                 }
                 Source::Small(small) => {
-                    for doc in in_small(small) {
+                    for doc in in_small(small)? {
                         sheet.mark_in(segment, doc, weight, kind);
                     }
                 }
