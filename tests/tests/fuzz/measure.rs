@@ -21,7 +21,7 @@ const YARDSTICK: Duration = Duration::from_millis(3);
 /// How often it is tried.
 const YARDSTICK_TRIES: usize = 5;
 /// However slow the machine is, no more than so many times a budget is granted.
-const SLOWNESS_MAX: f64 = 3.0;
+const SLOWNESS_MAX: f64 = 2.0;
 
 /// What an input did wrong.
 #[derive(Debug, Clone)]
