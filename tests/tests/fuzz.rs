@@ -1,4 +1,5 @@
-//! A million mutants of each decoder that somebody else can reach: no panic, no hang, no bomb.
+//! Mutants of what each decoder that somebody else can reach takes, a million each where one costs
+//! little: no panic, no hang, no bomb.
 //!
 //! ```text
 //! regressions -> mutants 0.. (seeded) -> measure: panicked? CPU time? most memory at once?
@@ -27,12 +28,12 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 /// How many decoders must take a million mutants, and all of their regressions.
-const WHOLE_TARGETS_MIN: usize = 20;
+const WHOLE_TARGETS_MIN: usize = 40;
 /// How many inputs pass between two notes of how far a target is.
 const NOTE_EVERY: u64 = 256;
 
 #[test]
-fn a_million_mutants_of_each_decoder_do_no_harm() {
+fn mutants_do_no_decoder_harm() {
     measure::keep_panics_quiet();
     let wanted = variable("TARGET").unwrap_or_default();
     let mut chosen = targets();

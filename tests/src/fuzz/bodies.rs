@@ -1,7 +1,7 @@
 //! The bodies of events that are not sealed: everything about consent and devices.
 
 use super::persons::{certified, person, sealed, wrapped};
-use super::{Subject, Target, target};
+use super::{Subject, Target, slow, target};
 use crdt::event::Incarnation;
 use crdt::event::body::approval::{Approval, Subject as About};
 use crdt::event::body::circle::{CircleChange, CirclePart};
@@ -20,7 +20,7 @@ use crdt::time::Timestamp;
 
 /// The targets.
 pub(super) const TARGETS: [Target; 16] = [
-    target("body of a vouching", || {
+    slow("body of a vouching", 200_000, || {
         Subject::canonical(&vouches(), drop)
     }),
     target("body of a peering", || {

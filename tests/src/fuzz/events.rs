@@ -3,7 +3,7 @@
 use super::bodies::{answers, offers};
 use super::memory::full;
 use super::persons::{certified, device, person};
-use super::{Subject, Target, target};
+use super::{Subject, Target, slow, target};
 use crdt::codec::{Canonical, Writer};
 use crdt::envelope::pack::{Packing, pack, unpack};
 use crdt::envelope::{ContentKey, Epoch};
@@ -19,9 +19,9 @@ use std::collections::BTreeSet;
 
 /// The targets.
 pub(super) const TARGETS: [Target; 4] = [
-    target("packed body of an event", packed),
-    target("event, signed anew", signed_anew),
-    target("event", event),
+    slow("packed body of an event", 200_000, packed),
+    slow("event, signed anew", 200_000, signed_anew),
+    slow("event", 200_000, event),
     target("header of an event", header),
 ];
 

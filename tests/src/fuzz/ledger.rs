@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 /// The targets.
 pub(super) const TARGETS: [Target; 6] = [
     slow("exported ledger", 100_000, exported),
-    target("checkpoint", checkpoint),
-    target("signed head of a ledger", signed_tree),
+    slow("checkpoint", 200_000, checkpoint),
+    slow("signed head of a ledger", 200_000, signed_tree),
     target("entry of a ledger", entry),
     target("consistency proof", consistency_proof),
     target("inclusion proof", inclusion_proof),

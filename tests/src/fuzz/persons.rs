@@ -12,7 +12,7 @@ use crdt::time::Timestamp;
 /// The targets.
 pub(super) const TARGETS: [Target; 8] = [
     slow("wrapped scope key", 50_000, wrap),
-    target("device certificate", certificate),
+    slow("device certificate", 200_000, certificate),
     target("recovery phrase", recovery_phrase),
     target("did:key, letters", did_letters),
     target("did:key, inside", did_inside),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::kv::{Page, Scan, Stats, Verification};
 use std::sync::Barrier;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread;
 
 /// Writers that stand at the door while the first one runs.
@@ -221,23 +221,35 @@ fn a_leader_that_panics_leaves_the_door_open_for_the_next() {
 
 #[test]
 fn a_rebuild_beside_writers_forgets_no_text() {
-    const WRITTEN: u64 = 300;
+    const REBUILDS: usize = 3;
+    const WRITTEN_MIN: u64 = 100;
     let bench = Bench::new(1);
-    let mut rebuilds = 0;
-    thread::scope(|scope| {
+    let (written, may_end) = (AtomicU64::new(0), AtomicBool::new(false));
+    let rebuilt = thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            for number in 0..WRITTEN {
+            while !may_end.load(Ordering::SeqCst) {
+                let number = written.load(Ordering::SeqCst);
                 bench.create(&format!("a walk, number {number}"));
+                written.store(number + 1, Ordering::SeqCst);
             }
         });
-        while !writer.is_finished() {
-            bench.store().rebuild(NOW).unwrap();
-            rebuilds += 1;
-        }
+        // However quick the machine is, each of them begins and ends among writes.
+        let wait_until = |count: u64| {
+            while written.load(Ordering::SeqCst) < count && !writer.is_finished() {
+                thread::yield_now();
+            }
+        };
+        let rebuilt = [(); REBUILDS].map(|()| {
+            wait_until(written.load(Ordering::SeqCst) + WRITTEN_MIN);
+            bench.store().rebuild(NOW)
+        });
+        wait_until(written.load(Ordering::SeqCst) + 1);
+        may_end.store(true, Ordering::SeqCst);
+        rebuilt
     });
-    assert!(rebuilds > 2, "{rebuilds} rebuilds were beside writers");
+    assert!(rebuilt.iter().all(Result::is_ok), "{rebuilt:?}");
     bench.find("walk");
-    assert_eq!(bench.store().text.len(), WRITTEN);
+    assert_eq!(bench.store().text.len(), written.into_inner());
 }
 
 #[test]
