@@ -10,6 +10,8 @@
 //! So the distances of all of them are counted at once, bit by bit, as by adders of a processor
 //! (bit slicing), and only those of vectors that are near are read off.
 
+use std::hint::black_box;
+
 use pulp::{Arch, NullaryFnOnce};
 
 use super::stored::Quantised;
@@ -26,6 +28,8 @@ const KEPT_FACTOR: usize = 6;
 /// more than the built-in model has.
 const PLANES: usize = 14;
 const PLANES_FEW: usize = 10;
+/// How many blocks are brought from the memory at a time; the processor's second cache holds them.
+const REACHED_BLOCKS: usize = 16;
 /// What is kept free when vectors are added: one of so many parts.
 const GROWTH_PART: usize = 8;
 
@@ -174,6 +178,14 @@ impl Likely {
     }
 }
 
+/// Reads a little of every line of the memory, one after the other, which brings them twice as soon as
+/// reading those of some dimensions, in two rounds. Not inlined: compiled for the processor it would read
+/// them as one, which brings fewer at a time.
+#[inline(never)]
+fn reach_for(blocks: &[Bits]) {
+    black_box(blocks.iter().fold(0, |all, bits| all ^ bits[0]));
+}
+
 /// A look at all signs, as what is compiled for several kinds of processors.
 struct Sieve<'a, const P: usize> {
     signs: &'a Signs,
@@ -192,24 +204,26 @@ impl<const P: usize> NullaryFnOnce for Sieve<'_, P> {
     fn call(self) -> Vec<usize> {
         let mut likely = self.likely;
         let [lower, higher] = &self.query.by_bit;
-        let blocks = self
-            .signs
-            .negative
-            .chunks_exact(self.signs.dimensions.max(1));
-        for (number, block) in blocks.enumerate() {
-            let distances: Numbers<P> = with_twice(&count(block, lower), &count(block, higher));
-            let near = up_to(&distances, likely.most);
-            for (word, mut near) in near.into_iter().enumerate() {
-                while near != 0 {
-                    let bit = near.trailing_zeros();
-                    near &= near - 1;
-                    let place = word * WORD_BITS + usize::try_from(bit).unwrap_or_default();
-                    let row = number * BLOCK_ROWS + place;
-                    // The last block may have room.
-                    if row < self.signs.rows {
-                        likely.offer(row, number_of(&distances, word, bit));
+        let dimensions = self.signs.dimensions.max(1);
+        let parts = self.signs.negative.chunks(REACHED_BLOCKS * dimensions);
+        let mut first_row = 0;
+        for part in parts {
+            reach_for(part);
+            for block in part.chunks_exact(dimensions) {
+                let distances: Numbers<P> = with_twice(&count(block, lower), &count(block, higher));
+                let near = up_to(&distances, likely.most);
+                for (word, mut near) in near.into_iter().enumerate() {
+                    while near != 0 {
+                        let bit = near.trailing_zeros();
+                        near &= near - 1;
+                        let place = word * WORD_BITS + usize::try_from(bit).unwrap_or_default();
+                        // The last block may have room.
+                        if first_row + place < self.signs.rows {
+                            likely.offer(first_row + place, number_of(&distances, word, bit));
+                        }
                     }
                 }
+                first_row += BLOCK_ROWS;
             }
         }
         likely.rows()
