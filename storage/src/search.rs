@@ -4,12 +4,12 @@
 //! caller, who has the embedder. Filters are the caller's too, as one set of allowed slots that both
 //! sides apply inside their own search.
 //!
-//! Flow: [`SearchRequest`] -> text hits and near vectors -> [`fusion::fuse`] -> [`Hit`]s, whose
-//! texts the caller shortens with [`snippet::snippet`].
+//! Flow: [`SearchRequest`] -> found by words and near in meaning -> [`fusion::fuse`] -> the best, with
+//! reasons: [`Hit`]s, whose texts the caller shortens with [`snippet::snippet`].
 //!
 //! Invariant: every hit says why it is there, in [`Why`], and none is outside the allowed slots.
 
-use crate::projection::text::{MatchKind, TextAside, TextError, TextHit, TextIndex, TextQuery};
+use crate::projection::text::{MatchKind, TextAside, TextError, TextFound, TextIndex, TextQuery};
 use crate::projection::vectors::{VectorError, VectorIndex};
 use crate::slots::{Slot, SlotSet};
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ pub mod duplicates;
 pub mod fusion;
 pub mod snippet;
 
-use fusion::Fusion;
+use fusion::{Fused, Fusion};
 
 /// Hits each side contributes for every hit wanted, so that one good on both sides is not missed.
 const DEPTH_FACTOR: usize = 4;
@@ -123,8 +123,8 @@ pub fn search_with(
 ) -> Result<Vec<Hit>, SearchError> {
     let depth = request.limit.saturating_mul(DEPTH_FACTOR).max(DEPTH_MIN);
     let by_text = match request.mode {
-        SearchMode::Vector => Vec::new(),
-        _ => text.search_with(
+        SearchMode::Vector => TextFound::default(),
+        _ => text.search(
             request.query,
             request.allowed,
             aside.map(|aside| &aside.text),
@@ -135,9 +135,29 @@ pub fn search_with(
         (SearchMode::Text, _) | (_, None) => Vec::new(),
         (_, Some(vector)) => by_meaning(vectors, aside, request, vector, &by_text)?,
     };
-    let mut hits = fusion::fuse(by_text, &by_vector, request.mode, request.fusion);
-    hits.truncate(request.limit);
-    Ok(hits)
+    let scores: Vec<(Slot, f32)> = by_text.scores().collect();
+    let mut fused = fusion::fuse(&scores, &by_vector, request.mode, request.fusion);
+    fused.truncate(request.limit);
+    let hits = fused.into_iter().map(|fused| explained(fused, &by_text));
+    Ok(hits.collect())
+}
+
+/// Says why a memory was found.
+fn explained(fused: Fused, by_text: &TextFound) -> Hit {
+    let found = fused.text.and_then(|_| by_text.hit(fused.slot));
+    let languages = found.as_ref().map(|found| found.languages);
+    let match_kind = found.as_ref().map(|found| found.kind);
+    Hit {
+        slot: fused.slot,
+        score: fused.score,
+        why: Why {
+            text: fused.text,
+            vector: fused.vector,
+            terms: found.map(|found| found.matched).unwrap_or_default(),
+            match_kind,
+        },
+        languages,
+    }
 }
 
 /// Returns what is nearest in meaning, and how near it is that words found, however far.
@@ -146,7 +166,7 @@ fn by_meaning(
     aside: Option<&Aside>,
     request: &SearchRequest<'_>,
     vector: &[f32],
-    found: &[TextHit],
+    found: &TextFound,
 ) -> Result<Vec<(Slot, f32)>, VectorError> {
     let least = match request.mode {
         SearchMode::Vector => DEPTH_MIN,
@@ -158,7 +178,7 @@ fn by_meaning(
         near = nearest(near, aside.vectors.search(vector, None, depth)?, depth);
     }
     let known: BTreeSet<Slot> = near.iter().map(|(slot, _)| *slot).collect();
-    let others = found.iter().map(|hit| hit.slot);
+    let others = found.scores().map(|(slot, _)| slot);
     let others = others.filter(|slot| !known.contains(slot));
     // What lies beside the indices may be in them as well, as it is now.
     let is_aside = |slot: &Slot| {
@@ -184,6 +204,8 @@ fn nearest(mut near: Vec<(Slot, f32)>, beside: Vec<(Slot, f32)>, limit: usize) -
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::cipher::{Context, tests::cipher};
     use crate::projection::text::TextDoc;
@@ -232,6 +254,45 @@ mod tests {
         );
         assert_eq!(find(SearchMode::Text), [(1, true, false)]);
         assert_eq!(find(SearchMode::Vector), [(2, false, true)]);
+    }
+
+    #[test]
+    fn each_hit_says_its_own_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = TextIndex::open(folder.path(), cipher(Context::TextIndex)).unwrap();
+        let bodies = ["a feline", "cats and a feline", "the cat", "nothing of it"];
+        let docs = (1..).zip(bodies).map(|(slot, body)| TextDoc {
+            slot: Slot(slot),
+            title: String::new(),
+            body: body.to_owned(),
+            tags: Vec::new(),
+        });
+        text.apply(&docs.collect::<Vec<_>>(), &[], 1).unwrap();
+        let mut vectors = VectorIndex::new(2);
+        vectors.put(Slot(4), &[vec![1.0, 0.0]]).unwrap();
+        let request = SearchRequest {
+            query: &TextQuery::parse("cat feline "),
+            vector: Some(&[1.0, 0.0]),
+            allowed: None,
+            mode: SearchMode::Hybrid,
+            limit: 10,
+            fusion: Fusion::default(),
+        };
+        let hits = search(&text, &vectors, &request).unwrap();
+        let reasons = hits.iter().map(|hit| {
+            let terms = hit.why.terms.iter().map(|term| &**term);
+            (hit.slot.0, (terms.collect(), hit.why.match_kind))
+        });
+        let reasons: BTreeMap<u64, (Vec<&str>, Option<MatchKind>)> = reasons.collect();
+        let expect = [
+            (1, (vec!["feline"], Some(MatchKind::Exact))),
+            (2, (vec!["cat", "feline"], Some(MatchKind::Stem))),
+            (3, (vec!["cat"], Some(MatchKind::Exact))),
+            (4, (vec![], None)),
+        ];
+        assert_eq!(reasons, BTreeMap::from(expect));
+        let spoken = |hit: &Hit| hit.languages.is_some() == hit.why.text.is_some();
+        assert!(hits.iter().all(spoken));
     }
 
     #[test]

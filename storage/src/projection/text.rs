@@ -9,7 +9,8 @@
 //! [`TextIndex::flush`], or by a search before it if more came than a few new documents -> saved by
 //! the flush.
 //! Flow of a search: [`TextQuery::parse`] -> [`TextIndex::search`] -> what is new is committed, or
-//! indexed beside -> plan within the view of the asker -> hits with reasons.
+//! indexed beside -> plan within the view of the asker -> [`TextFound`], which
+//! says why.
 //!
 //! Invariants: a search sees every `apply` that returned before it began; documents and cursor are
 //! saved together, so after a crash [`TextIndex::cursor`] is exactly what the index holds; a
@@ -49,7 +50,7 @@ pub use aside::TextAside;
 use columns::Unpacked;
 use directory::SealedDirectory;
 use fresh::Fresh;
-use plan::Plan;
+use plan::{Place, Plan};
 pub use query::{QUERY_CHARS_MAX, QUERY_TERMS_MAX, TextQuery};
 use schema::Fields;
 use sheet::Sheets;
@@ -114,6 +115,38 @@ pub struct TextHit {
     pub kind: MatchKind,
     /// The languages its text may be in, a bit each.
     pub languages: u64,
+}
+
+/// What a search found, best first. Most of it is never shown, so it says why of those that are asked
+/// for.
+#[derive(Default)]
+pub struct TextFound {
+    plan: Plan,
+    places: Vec<Place>,
+}
+
+impl TextFound {
+    /// Returns the memories with their scores, best first.
+    pub fn scores(&self) -> impl Iterator<Item = (Slot, f32)> {
+        self.places.iter().map(|place| (place.slot, place.score))
+    }
+
+    /// Returns the hits with their reasons, best first.
+    pub fn hits(&self) -> impl Iterator<Item = TextHit> {
+        self.places.iter().map(|place| self.plan.explain(place))
+    }
+
+    /// Returns the hit of a memory, if it was found.
+    pub fn hit(&self, slot: Slot) -> Option<TextHit> {
+        let place = self.places.iter().find(|place| place.slot == slot)?;
+        Some(self.plan.explain(place))
+    }
+}
+
+impl std::fmt::Debug for TextFound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TextFound({} hits)", self.places.len())
+    }
 }
 
 /// Why the text index could not do what was asked.
@@ -347,27 +380,19 @@ impl TextIndex {
 
     /// Returns the best hits among the allowed slots, best first; of a short query, those with all
     /// words come first.
+    ///
+    /// Documents that lie beside the allowed ones count as if they were in this index; no slot may be
+    /// in both.
     pub fn search(
-        &self,
-        query: &TextQuery,
-        allowed: Option<&SlotSet>,
-        limit: usize,
-    ) -> Result<Vec<TextHit>, TextError> {
-        self.search_with(query, allowed, None, limit)
-    }
-
-    /// Searches as [`TextIndex::search`] does, with documents beside the allowed ones that count
-    /// as if they were in this index; no slot may be in both.
-    pub fn search_with(
         &self,
         query: &TextQuery,
         allowed: Option<&SlotSet>,
         aside: Option<&TextAside>,
         limit: usize,
-    ) -> Result<Vec<TextHit>, TextError> {
+    ) -> Result<TextFound, TextError> {
         let limit = limit.min(HITS_MAX);
         if query.is_empty() || limit == 0 {
-            return Ok(Vec::new());
+            return Ok(TextFound::default());
         }
         let (searcher, fresh) = self.up_to_date()?;
         let mut view = View::new(&searcher, allowed, self.fields.body, &self.unpacked)?;
@@ -376,12 +401,13 @@ impl TextIndex {
             view.add(aside, self.fields.body)?;
         }
         if view.count == 0 {
-            return Ok(Vec::new());
+            return Ok(TextFound::default());
         }
         let mut sheets = self.sheets.take(&view);
         let plan = Plan::new(&view, &self.fields, &query.units, limit, &mut sheets)?;
         self.sheets.give_back(sheets);
-        Ok(plan.run(&view, limit))
+        let places = plan.run(&view, limit);
+        Ok(TextFound { plan, places })
     }
 
     /// Returns what searches see, with every change that was applied before.

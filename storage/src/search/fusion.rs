@@ -7,10 +7,7 @@
 //!
 //! Invariant: a hit of either side is in the result; the weights decide only where.
 
-use std::collections::BTreeMap;
-
-use super::{Hit, SearchMode, Why};
-use crate::projection::text::TextHit;
+use super::SearchMode;
 use crate::slots::Slot;
 
 /// How the two sides are weighed.
@@ -33,66 +30,76 @@ impl Default for Fusion {
     }
 }
 
-/// Fuses hits by words and hits by meaning, best first, equals by slot.
+/// A memory that was found by words, by meaning or by both.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fused {
+    /// The memory.
+    pub slot: Slot,
+    /// The fused score, 0 to 1; comparable only within one search.
+    pub score: f32,
+    /// The BM25 score, if it was found by words.
+    pub text: Option<f32>,
+    /// The cosine, if it is near in meaning.
+    pub vector: Option<f32>,
+}
+
+/// Fuses what was found by words and what by meaning, each memory once in either, best first, equals
+/// by slot.
 pub fn fuse(
-    text: Vec<TextHit>,
+    text: &[(Slot, f32)],
     vectors: &[(Slot, f32)],
     mode: SearchMode,
     fusion: Fusion,
-) -> Vec<Hit> {
+) -> Vec<Fused> {
     let floor = fusion.cosine_floor;
-    let near: Vec<_> = vectors
-        .iter()
-        .copied()
-        .filter(|(_, cosine)| *cosine >= floor)
-        .collect();
-    let best_text = greatest(text.iter().map(|hit| hit.score));
-    let best_cosine = greatest(near.iter().map(|(_, cosine)| *cosine));
+    let text = if mode == SearchMode::Vector {
+        &[]
+    } else {
+        text
+    };
+    let near = vectors.iter().filter(|(_, cosine)| *cosine >= floor);
+    let near: Vec<(Slot, f32)> = match mode {
+        SearchMode::Text => Vec::new(),
+        _ => near.copied().collect(),
+    };
+    let best_text = greatest(text);
+    let best_cosine = greatest(&near);
     let weight = match mode {
         SearchMode::Text => 0.0,
         SearchMode::Vector => 1.0,
         SearchMode::Hybrid => fusion.vector_weight.clamp(0.0, 1.0),
     };
-    let mut hits: BTreeMap<Slot, Hit> = BTreeMap::new();
-    if mode != SearchMode::Vector {
-        for found in text {
-            let hit = hits
-                .entry(found.slot)
-                .or_insert_with(|| unexplained(found.slot));
-            hit.score += (1.0 - weight) * normalised(found.score, 0.0, best_text);
-            hit.why.text = Some(found.score);
-            hit.why.terms = found.matched;
-            hit.why.match_kind = Some(found.kind);
-            hit.languages = Some(found.languages);
-        }
-    }
-    if mode != SearchMode::Text {
-        for (slot, cosine) in near {
-            let hit = hits.entry(slot).or_insert_with(|| unexplained(slot));
-            hit.score += weight * normalised(cosine, floor, best_cosine);
-            hit.why.vector = Some(cosine);
-        }
-    }
-    let mut hits: Vec<Hit> = hits.into_values().collect();
-    hits.sort_by(|left, right| {
-        right
-            .score
-            .total_cmp(&left.score)
-            .then(left.slot.cmp(&right.slot))
+    let by_words = text.iter().map(|(slot, score)| Fused {
+        slot: *slot,
+        score: (1.0 - weight) * normalised(*score, 0.0, best_text),
+        text: Some(*score),
+        vector: None,
     });
-    hits
+    let by_meaning = near.iter().map(|(slot, cosine)| Fused {
+        slot: *slot,
+        score: weight * normalised(*cosine, floor, best_cosine),
+        text: None,
+        vector: Some(*cosine),
+    });
+    let mut found: Vec<Fused> = by_words.chain(by_meaning).collect();
+    found.sort_by_key(|found| found.slot);
+    found.dedup_by(|by_meaning, by_words| {
+        let is_same = by_meaning.slot == by_words.slot;
+        if is_same {
+            by_words.score += by_meaning.score;
+            by_words.vector = by_meaning.vector;
+        }
+        is_same
+    });
+    found.sort_by(|left, right| {
+        let by_score = right.score.total_cmp(&left.score);
+        by_score.then(left.slot.cmp(&right.slot))
+    });
+    found
 }
 
-fn unexplained(slot: Slot) -> Hit {
-    Hit {
-        slot,
-        score: 0.0,
-        why: Why::default(),
-        languages: None,
-    }
-}
-
-fn greatest(scores: impl Iterator<Item = f32>) -> f32 {
+fn greatest(found: &[(Slot, f32)]) -> f32 {
+    let scores = found.iter().map(|(_, score)| *score);
     scores.fold(f32::NEG_INFINITY, f32::max)
 }
 
@@ -109,25 +116,17 @@ fn normalised(score: f32, least: f32, best: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::projection::text::MatchKind;
 
     fn check(mode: SearchMode, text: &[(u64, f32)], vectors: &[(u64, f32)], expect: &[(u64, f32)]) {
-        let text = text.iter().map(|(slot, score)| TextHit {
-            slot: Slot(*slot),
-            score: *score,
-            matched: vec!["w".into()],
-            kind: MatchKind::Exact,
-            languages: 0,
-        });
-        let vectors: Vec<_> = vectors
-            .iter()
-            .map(|(slot, cosine)| (Slot(*slot), *cosine))
-            .collect();
+        let slots = |found: &[(u64, f32)]| -> Vec<(Slot, f32)> {
+            let found = found.iter().map(|(slot, score)| (Slot(*slot), *score));
+            found.collect()
+        };
         let fusion = Fusion {
             vector_weight: 0.25,
             cosine_floor: 0.5,
         };
-        let hits = fuse(text.collect(), &vectors, mode, fusion);
+        let hits = fuse(&slots(text), &slots(vectors), mode, fusion);
         let slots: Vec<_> = hits.iter().map(|hit| hit.slot.0).collect();
         assert_eq!(
             slots,

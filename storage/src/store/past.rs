@@ -230,10 +230,8 @@ impl Store {
         request: &SearchRequest<'_>,
     ) -> Result<Vec<Slot>, SearchError> {
         let (allowed, beside) = (Some(&past.unchanged), Some(&aside.text));
-        let hits = self
-            .text
-            .search_with(request.query, allowed, beside, HITS_MAX)?;
-        Ok(hits.into_iter().map(|hit| hit.slot).collect())
+        let found = self.text.search(request.query, allowed, beside, HITS_MAX)?;
+        Ok(found.scores().map(|(slot, _)| slot).collect())
     }
 
     /// Tells whether nothing that concerns the past was written since it was looked at. New

@@ -47,8 +47,8 @@ impl Store {
         query: &TextQuery,
         allowed: Option<&SlotSet>,
     ) -> Result<Vec<Slot>, SearchError> {
-        let hits = self.text.search(query, allowed, HITS_MAX)?;
-        Ok(hits.into_iter().map(|hit| hit.slot).collect())
+        let found = self.text.search(query, allowed, None, HITS_MAX)?;
+        Ok(found.scores().map(|(slot, _)| slot).collect())
     }
 
     /// Returns how many memories are in the text index, and how many have vectors.

@@ -5,7 +5,8 @@
 //! is comes from the documents that have it in any form. A part that few have thus leads, whatever
 //! the language or the field. The length of a text is held against the mean of the documents found.
 //!
-//! Flow: units -> [`Plan::new`] (gathers) -> [`Plan::run`]: tally, choose the best, explain.
+//! Flow: units -> [`Plan::new`] (gathers) -> [`Plan::run`]: tally, choose the best -> [`Plan::explain`]
+//! those that are shown.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -36,6 +37,7 @@ const LENGTHS: usize = 256;
 const COMPLETE_WORDS_MAX: usize = 4;
 
 /// A query with the documents that have its parts.
+#[derive(Default)]
 pub(super) struct Plan {
     parts: Vec<Part>,
 }
@@ -75,6 +77,15 @@ struct Tallies {
     /// The places of those that have any part, and how many these are; one more can be written.
     begun: Vec<usize>,
     count: usize,
+}
+
+/// A hit, and where what it has is listed.
+pub(super) struct Place {
+    pub(super) slot: Slot,
+    pub(super) score: f32,
+    languages: u64,
+    segment: usize,
+    doc: DocId,
 }
 
 /// A document with its score; greater is better, and of equals the smaller slot.
@@ -117,10 +128,17 @@ impl Plan {
         })
     }
 
-    /// Returns the best hits: of a short query, those with all words before the others.
-    pub(super) fn run(&self, view: &View<'_>, limit: usize) -> Vec<TextHit> {
-        let best = self.best(view, limit);
-        self.explain(view, &best)
+    /// Returns where the best hits are: of a short query, those with all words before the others.
+    pub(super) fn run(&self, view: &View<'_>, limit: usize) -> Vec<Place> {
+        let best = self.best(view, limit).into_iter();
+        let places = best.map(|ranked| Place {
+            slot: ranked.slot,
+            score: ranked.score,
+            languages: view.segments[ranked.segment].languages(ranked.doc),
+            segment: ranked.segment,
+            doc: ranked.doc,
+        });
+        places.collect()
     }
 
     fn needed(&self, need: Need) -> usize {
@@ -189,30 +207,27 @@ impl Plan {
         best.into_sorted()
     }
 
-    /// Says for every hit which words it has and how they were found.
-    fn explain(&self, view: &View<'_>, best: &[Ranked]) -> Vec<TextHit> {
-        let hits = best.iter().map(|ranked| {
-            let reasons = self.parts.iter().filter_map(|part| {
-                let list = &part.lists[ranked.segment].found;
-                let at = list
-                    .binary_search_by_key(&ranked.doc, |found| found.doc)
-                    .ok()?;
-                Some((list[at].kind, &part.label))
-            });
-            let reasons: Vec<(MatchKind, &Arc<str>)> = reasons.collect();
-            let kinds = reasons.iter().map(|(kind, _)| *kind);
-            TextHit {
-                slot: ranked.slot,
-                score: ranked.score,
-                kind: kinds.max().unwrap_or(MatchKind::Exact),
-                languages: view.segments[ranked.segment].languages(ranked.doc),
-                matched: reasons
-                    .iter()
-                    .map(|(kind, label)| kind.mark(label))
-                    .collect(),
-            }
+    /// Says of a hit which words it has and how they were found.
+    pub(super) fn explain(&self, hit: &Place) -> TextHit {
+        let reasons = self.parts.iter().filter_map(|part| {
+            let list = &part.lists[hit.segment].found;
+            let at = list
+                .binary_search_by_key(&hit.doc, |found| found.doc)
+                .ok()?;
+            Some((list[at].kind, &part.label))
         });
-        hits.collect()
+        let reasons: Vec<(MatchKind, &Arc<str>)> = reasons.collect();
+        let kinds = reasons.iter().map(|(kind, _)| *kind);
+        TextHit {
+            slot: hit.slot,
+            score: hit.score,
+            kind: kinds.max().unwrap_or(MatchKind::Exact),
+            languages: hit.languages,
+            matched: reasons
+                .iter()
+                .map(|(kind, label)| kind.mark(label))
+                .collect(),
+        }
     }
 }
 

@@ -49,8 +49,18 @@ fn index(docs: &[TextDoc]) -> (tempfile::TempDir, TextIndex) {
     (folder, index)
 }
 
+fn hits(
+    index: &TextIndex,
+    query: &TextQuery,
+    allowed: Option<&SlotSet>,
+    limit: usize,
+) -> Vec<TextHit> {
+    let found = index.search(query, allowed, None, limit).unwrap();
+    found.hits().collect()
+}
+
 fn find(index: &TextIndex, query: &str) -> Vec<u64> {
-    let hits = index.search(&TextQuery::parse(query), None, 100).unwrap();
+    let hits = hits(index, &TextQuery::parse(query), None, 100);
     hits.iter().map(|hit| hit.slot.0).collect()
 }
 
@@ -125,7 +135,7 @@ fn queries_find_what_they_should_in_order() {
 fn a_hit_says_how_it_was_found() {
     let (_folder, index) = library();
     let check = |query: &str, slot: u64, kind: MatchKind, matched: &[&str]| {
-        let hits = index.search(&TextQuery::parse(query), None, 10).unwrap();
+        let hits = hits(&index, &TextQuery::parse(query), None, 10);
         let hit = hits.iter().find(|hit| hit.slot == Slot(slot)).unwrap();
         assert_eq!(
             (hit.kind, hit.matched.clone()),
@@ -350,8 +360,8 @@ fn a_damaged_index_is_mended_by_starting_again() {
         std::fs::write(&path, bytes).unwrap();
     }
     // What is in memory answers; what is not is an error, not a wrong answer.
-    if let Ok(hits) = index.search(&TextQuery::parse("kept "), None, 10) {
-        assert_eq!(hits.len(), 10);
+    if let Ok(found) = index.search(&TextQuery::parse("kept "), None, None, 10) {
+        assert_eq!(found.hits().count(), 10);
     }
     index.clear().unwrap();
     index.apply(&docs, &[], 1).unwrap();
@@ -457,8 +467,8 @@ fn a_hidden_document_has_no_influence() {
         let query = TextQuery::parse(query);
         let alone: SlotSet = [Slot(1), Slot(2)].into_iter().collect();
         assert_eq!(
-            full.search(&query, Some(&both), 10).unwrap(),
-            only.search(&query, Some(&alone), 10).unwrap(),
+            hits(&full, &query, Some(&both), 10),
+            hits(&only, &query, Some(&alone), 10),
         );
     }
 }
@@ -479,7 +489,7 @@ fn a_few_new_documents_are_found_without_a_commit_and_count_as_with_one() {
                 .unwrap();
         }
         let query = TextQuery::parse("appel fruit ");
-        let found = index.search(&query, None, 50).unwrap().len() as u64;
+        let found = hits(&index, &query, None, 50).len() as u64;
         assert_eq!(found, index.len() - if slot < 12 { 1 } else { 2 });
     }
     let found = || {
@@ -493,8 +503,8 @@ fn a_few_new_documents_are_found_without_a_commit_and_count_as_with_one() {
         ];
         let both = queries.map(|query| {
             let query = TextQuery::parse(query);
-            let all = index.search(&query, None, 50).unwrap();
-            (all, index.search(&query, Some(&even), 50).unwrap())
+            let all = hits(&index, &query, None, 50);
+            (all, hits(&index, &query, Some(&even), 50))
         });
         (both, index.len())
     };
@@ -581,13 +591,13 @@ proptest! {
         let set: SlotSet = allowed.iter().copied().map(Slot).collect();
         for (number, word) in VOCABULARY.iter().enumerate() {
             let query = TextQuery::parse_whole_words(word);
-            let hits = incremental.search(&query, Some(&set), 100).unwrap();
-            let found: BTreeSet<u64> = hits.iter().map(|hit| hit.slot.0).collect();
+            let made = hits(&incremental, &query, Some(&set), 100);
+            let found: BTreeSet<u64> = made.iter().map(|hit| hit.slot.0).collect();
             let expect: BTreeSet<u64> = truth.iter()
                 .filter(|(slot, words)| allowed.contains(slot) && words.contains(&number))
                 .map(|(slot, _)| *slot).collect();
             prop_assert_eq!(&found, &expect);
-            prop_assert_eq!(hits, rebuilt.search(&query, Some(&set), 100).unwrap());
+            prop_assert_eq!(made, hits(&rebuilt, &query, Some(&set), 100));
         }
     }
 }

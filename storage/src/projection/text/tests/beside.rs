@@ -103,9 +103,9 @@ fn what_lies_beside_is_found_as_the_engine_finds_it() {
         let asked = asked.chain(after.iter().flat_map(rows));
         let queries: Vec<TextQuery> = asked.map(|query| TextQuery::parse(&query)).collect();
         let answers = || {
-            let each = queries.iter().map(|query| {
-                [None, Some(&some)].map(|allowed| text.search(query, allowed, 50).unwrap())
-            });
+            let each = queries
+                .iter()
+                .map(|query| [None, Some(&some)].map(|allowed| hits(&text, query, allowed, 50)));
             each.collect::<Vec<_>>()
         };
         let beside = answers();

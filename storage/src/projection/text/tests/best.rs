@@ -57,9 +57,9 @@ fn the_best_are_the_first_of_all_whatever_is_passed_over() {
     for _ in 0..QUERIES {
         let asked = query(&mut random);
         let query = TextQuery::parse(&asked);
-        let all = index.search(&query, None, HITS_MAX).unwrap();
+        let all = hits(&index, &query, None, HITS_MAX);
         let limit = place(1 + random.below(40));
-        let best = index.search(&query, None, limit).unwrap();
+        let best = hits(&index, &query, None, limit);
         // With as many hits as are given at most, some would have been passed over there too.
         assert!(all.len() < HITS_MAX, "{asked:?}");
         cut_short += usize::from(all.len() > limit);

@@ -73,7 +73,7 @@ fn a_word_asked_for_again_is_found_as_the_first_time() {
             let query = query(&mut random);
             // Neither of these was ever asked for anything.
             let ((_one, whole), (_other, part)) = (made(&docs), made(&some));
-            let all = |index: &TextIndex, seen| index.search(&query, seen, 500).unwrap();
+            let all = |index: &TextIndex, seen| hits(index, &query, seen, 500);
             let narrow = slots(&some);
             assert_eq!(all(&asked_often, None), all(&whole, None));
             let seen = all(&part, Some(&narrow));
