@@ -2,7 +2,7 @@
 //! drawn at random.
 
 use super::Match;
-use regex::{Captures, Regex, RegexSet};
+use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
 use std::sync::LazyLock;
 
 /// Bits for each character of a value that counts as drawn at random.
@@ -67,8 +67,16 @@ const PATTERNS: [(&str, Judge); 14] = [
     ),
 ];
 
+/// The bytes that what was learned of all patterns together may take. With fewer it is forgotten before it
+/// is used again, and a text takes four times as long.
+const LEARNED_BYTES_MAX: usize = 8 << 20;
+
 static ANY: LazyLock<RegexSet> = LazyLock::new(|| {
-    RegexSet::new(PATTERNS.iter().map(|(pattern, _)| *pattern)).expect("patterns are well-formed")
+    let patterns = PATTERNS.iter().map(|(pattern, _)| *pattern);
+    let any = RegexSetBuilder::new(patterns)
+        .dfa_size_limit(LEARNED_BYTES_MAX)
+        .build();
+    any.expect("patterns are well-formed")
 });
 static EACH: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = PATTERNS.iter();
