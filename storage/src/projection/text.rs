@@ -9,8 +9,7 @@
 //! [`TextIndex::flush`], or by a search before it if more came than a few new documents -> saved by
 //! the flush.
 //! Flow of a search: [`TextQuery::parse`] -> [`TextIndex::search`] -> what is new is committed, or
-//! indexed beside -> plan within the view of the asker -> [`TextFound`], which
-//! says why.
+//! indexed beside -> plan within the view of the asker -> [`TextFound`], which says why.
 //!
 //! Invariants: a search sees every `apply` that returned before it began; documents and cursor are
 //! saved together, so after a crash [`TextIndex::cursor`] is exactly what the index holds; a
@@ -131,12 +130,7 @@ impl TextFound {
         self.places.iter().map(|place| (place.slot, place.score))
     }
 
-    /// Returns the hits with their reasons, best first.
-    pub fn hits(&self) -> impl Iterator<Item = TextHit> {
-        self.places.iter().map(|place| self.plan.explain(place))
-    }
-
-    /// Returns the hit of a memory, if it was found.
+    /// Returns the hit of a memory with its reasons, if it was found.
     pub fn hit(&self, slot: Slot) -> Option<TextHit> {
         let place = self.places.iter().find(|place| place.slot == slot)?;
         Some(self.plan.explain(place))
