@@ -311,9 +311,11 @@ impl Event {
         self.header.encode(&mut out);
         out.bytes(&self.body);
         let id = event_id(out.as_slice());
-        let signature = device.sign(&signature_hash(id));
+        let hash = signature_hash(id);
+        let signature = device.sign(&hash);
         out.raw(&signature);
         Signed {
+            is_checked: self.header.author == device.id() && device.has_signed(&hash, &signature),
             value: self,
             id,
             bytes: out.into_bytes(),
@@ -329,13 +331,25 @@ fn signature_hash(id: EventId) -> Hash {
     Hash::of(SIGNATURE_DOMAIN, &[id.as_bytes()])
 }
 
-/// A value with its signature and its very bytes; the signature has not been checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A value with its signature and its very bytes; the signature has not been checked but by the
+/// device that made it.
+#[derive(Debug, Clone)]
 pub struct Signed<T> {
     value: T,
     id: EventId,
     bytes: Vec<u8>,
+    /// Whether the author checked it, with the very key that it is checked by.
+    is_checked: bool,
 }
+
+impl<T> PartialEq for Signed<T> {
+    /// The bytes say everything.
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl<T> Eq for Signed<T> {}
 
 impl Signed<Event> {
     /// Reads an event; the bytes are kept as they are.
@@ -351,6 +365,7 @@ impl Signed<Event> {
             value: Event { header, body },
             id,
             bytes: bytes.to_vec(),
+            is_checked: false,
         })
     }
 
@@ -388,16 +403,11 @@ impl Signed<Event> {
     /// Tells whether the device that the event names as author signed it.
     pub fn signature_holds(&self) -> bool {
         let at = self.bytes.len().saturating_sub(SIGNATURE_BYTES);
-        self.bytes
-            .get(at..)
-            .and_then(|bytes| bytes.try_into().ok())
-            .is_some_and(|signature| {
-                verify(
-                    &self.value.header.author.0,
-                    &signature_hash(self.id),
-                    signature,
-                )
-            })
+        let signature = || self.bytes.get(at..)?.try_into().ok();
+        let author = &self.value.header.author.0;
+        self.is_checked
+            || signature()
+                .is_some_and(|signature| verify(author, &signature_hash(self.id), signature))
     }
 }
 
@@ -441,6 +451,21 @@ mod tests {
         assert_eq!(read, event);
         assert!(read.signature_holds());
         assert_eq!(read.event().open(&key), Ok(b"content".to_vec()));
+    }
+
+    #[test]
+    fn only_the_author_vouches_for_a_signature() {
+        let (event, ..) = root(5);
+        let stranger = DeviceKey::from_seed(&[6; 32]);
+        let forged = event.event().clone().sign(&stranger);
+        assert!(!forged.signature_holds(), "another device signed it");
+        let (hash, other) = (signature_hash(event.id()), signature_hash(forged.id()));
+        let signature = stranger.sign(&hash);
+        assert!(stranger.has_signed(&hash, &signature));
+        let mut wrong = signature;
+        wrong[0] ^= 1;
+        assert!(!stranger.has_signed(&hash, &wrong));
+        assert_eq!(hash, other, "the same words, whoever signs them");
     }
 
     #[test]
