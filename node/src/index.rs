@@ -103,12 +103,9 @@ fn embed_some(store: &Store, models: &Models) -> Result<bool, StoreError> {
     let began = Instant::now();
     let mut vectors = Vec::with_capacity(memories.len());
     for memory in memories {
-        let made = if memory.listed {
-            chunk::embedded(models.built_in, &memory.title, &memory.body)
-        } else {
-            Vec::new()
-        };
-        vectors.push((memory.memory, made));
+        let content = memory.content.as_ref();
+        let made = content.map(|it| chunk::embedded(models.built_in, &it.title, &it.body));
+        vectors.push((memory.memory, made.unwrap_or_default()));
     }
     store.put_vectors(Generation::BuiltIn, &vectors, span)?;
     note_embedding("built_in", &vectors, began);

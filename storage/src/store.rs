@@ -38,6 +38,7 @@ use crate::kv::{Batch, Durability, Health, Keyspace, Kv, KvError};
 use crate::layout::{self, ordered};
 use crate::projection::text::{TextDoc, TextError, TextIndex};
 use crate::projection::vectors::VectorError;
+use crate::records::Facts;
 use crate::screen::Guard;
 use crate::slots::{Slot, SlotSet};
 use crate::tx::Tx;
@@ -202,32 +203,39 @@ impl Store {
         open::catch_up_text(self, &RwLockWriteGuard::downgrade(state))
     }
 
+    /// Tells the text index of memories that changed, with their content where it is at hand.
     fn index_touched(
         &self,
-        touched: &BTreeMap<MemoryId, Option<Content>>,
+        touched: BTreeMap<MemoryId, Option<Content>>,
         state: &State,
         cursor: u64,
     ) -> Result<(), StoreError> {
         let mut upserts = Vec::new();
         let mut deletes = Vec::new();
         for (memory, content) in touched {
-            self.opened.forget(*memory);
-            let Some(facts) = state.memories.get(memory) else {
+            self.opened.forget(memory);
+            let Some(facts) = state.memories.get(&memory) else {
                 continue;
             };
             let slot = Slot(facts.slot);
-            let stored = match content {
-                None if state::is_listed(facts) => self.content(*memory)?,
-                _ => None,
+            let content = match content {
+                None if state::is_listed(facts) => self.content(memory)?,
+                content => content,
             };
-            match content.as_ref().or(stored.as_ref()) {
-                Some(content) if state::is_listed(facts) => upserts.push(TextDoc {
-                    slot,
-                    title: content.title.clone(),
-                    body: content.body.clone(),
-                    tags: content.tags.iter().cloned().collect(),
-                }),
-                _ => deletes.push(slot),
+            match content.filter(|_| state::is_listed(facts)) {
+                Some(content) => {
+                    upserts.push(TextDoc {
+                        slot,
+                        title: content.title.clone(),
+                        body: content.body.clone(),
+                        tags: content.tags.iter().cloned().collect(),
+                    });
+                    // Vectors are made of it next.
+                    if facts.is_unedited() {
+                        self.opened.put(memory, &Arc::new(content));
+                    }
+                }
+                None => deletes.push(slot),
             }
         }
         self.text.apply(&upserts, &deletes, cursor)?;
@@ -275,6 +283,15 @@ impl Store {
         Ok(contents)
     }
 
+    /// Returns the content of a memory as [`Store::content`] does, or what is kept of it.
+    fn content_of(&self, facts: &Facts) -> Result<Option<Arc<Content>>, StoreError> {
+        let kept = self.opened.of(facts.id).filter(|_| facts.is_unedited());
+        match kept {
+            None => Ok(self.content(facts.id)?.map(Arc::new)),
+            kept => Ok(kept),
+        }
+    }
+
     /// Keeps what the root of a memory says while that counts: who changes it waits for the state and
     /// lets go of it then.
     fn keep_opened(&self, memory: MemoryId, content: &Arc<Content>) {
@@ -316,6 +333,14 @@ impl Store {
                 keyspace: layout::LOG.0,
                 source,
             })
+    }
+
+    /// Returns the memory that the event at a place of the log is about.
+    fn subject_of(&self, state: &State, number: u64) -> Result<Option<MemoryId>, StoreError> {
+        match state.slots.get(&number) {
+            Some(memory) => Ok(Some(*memory)),
+            None => Ok(self.event_at(number)?.and_then(|event| event.memory())),
+        }
     }
 
     /// Returns whose store it is.

@@ -91,8 +91,10 @@ impl Indexer<'_> {
         let mut made = Vec::with_capacity(memories.len());
         let mut pieces: Vec<Piece> = Vec::new();
         for (at, memory) in memories.into_iter().enumerate() {
-            if memory.listed && (self.chosen.is_local || memory.may_leave) {
-                let texts = chunk::split(&memory.title, &memory.body);
+            if let Some(content) = &memory.content
+                && (self.chosen.is_local || memory.may_leave)
+            {
+                let texts = chunk::split(&content.title, &content.body);
                 pieces.extend(texts.into_iter().map(|text| (at, text)));
             }
             made.push((memory.memory, Vec::new()));

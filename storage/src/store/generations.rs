@@ -21,8 +21,9 @@ use crate::layout::{self, meta, number_of, ordered};
 use crate::projection::vectors::{DIMENSIONS_MAX, SlotVectors, VectorError, VectorIndex};
 use crate::slots::Slot;
 use crdt::id::MemoryId;
+use crdt::memory::Content;
 use std::collections::BTreeSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The least cosine between two vectors of one text by one model: processors and batches round
 /// differently, other models are far off.
@@ -119,12 +120,8 @@ impl Generations {
 pub struct ToEmbed {
     /// The memory.
     pub memory: MemoryId,
-    /// Its title; empty if it is not to be found any more.
-    pub title: String,
-    /// Its text.
-    pub body: String,
-    /// Whether it is to be found.
-    pub listed: bool,
+    /// What it says; nothing if it is not to be found any more.
+    pub content: Option<Arc<Content>>,
     /// Whether it may go to a model that is not on this device.
     pub may_leave: bool,
 }
@@ -269,7 +266,7 @@ impl Store {
         let mut found = Vec::new();
         // In the order of the log: rows that are added at the end of a keyspace fill its pages.
         for number in from + 1..=until {
-            let memory = self.event_at(number)?.and_then(|event| event.memory());
+            let memory = self.read(|state| self.subject_of(state, number))?;
             let Some(memory) = memory.filter(|memory| known.insert(*memory)) else {
                 continue;
             };
@@ -282,17 +279,12 @@ impl Store {
     fn to_embed(&self, state: &State, memory: MemoryId) -> Result<ToEmbed, StoreError> {
         let facts = state.memories.get(&memory);
         let content = match facts.filter(|facts| is_listed(facts)) {
-            Some(_) => self.content(memory)?,
+            Some(facts) => self.content_of(facts)?,
             None => None,
         };
-        let listed = content.is_some();
-        let (title, body) =
-            content.map_or_else(Default::default, |content| (content.title, content.body));
         Ok(ToEmbed {
             memory,
-            title,
-            body,
-            listed,
+            content,
             may_leave: may_leave(state, memory),
         })
     }

@@ -348,10 +348,10 @@ pub(super) fn catch_up_text(store: &Store, state: &State) -> Result<(), StoreErr
         let until = head.min(from + CATCH_UP_ENTRIES);
         let mut touched: BTreeSet<MemoryId> = BTreeSet::new();
         for number in from + 1..=until {
-            touched.extend(store.event_at(number)?.and_then(|event| event.memory()));
+            touched.extend(store.subject_of(state, number)?);
         }
         let touched = touched.into_iter().map(|memory| (memory, None)).collect();
-        store.index_touched(&touched, state, until)?;
+        store.index_touched(touched, state, until)?;
         store.text.flush()?;
     }
 }

@@ -1,8 +1,9 @@
-//! Texts that were read lately, opened: in the log they are sealed and packed.
+//! Texts that were read or written lately, opened: in the log they are sealed and packed.
 //!
-//! Whoever types a query is shown the same memories with every key, and whoever works on something
-//! comes back to the same ones. Only texts that nobody edited are kept here: a memory is named by the
-//! hash of its root, so what that says never changes. Whether it still counts, the caller asks first.
+//! Vectors are made of a text just after it was written. Whoever types a query is shown the same
+//! memories with every key, and whoever works on something comes back to the same ones. Only texts
+//! that nobody edited are kept here: a memory is named by the hash of its root, so what that says
+//! never changes. Whether it still counts, the caller asks first.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ const TEXT_BYTES_MAX: usize = 32 << 10;
 /// What a text takes beside its letters, about.
 const OVERHEAD_BYTES: usize = 400;
 
-/// The texts read last.
+/// The texts used last.
 #[derive(Debug)]
 pub(super) struct Opened(Bounded<MemoryId, Arc<Content>>);
 
@@ -29,12 +30,12 @@ impl Default for Opened {
 }
 
 impl Opened {
-    /// Returns what the root of a memory says, if it was read lately.
+    /// Returns what the root of a memory says, if it was read or written lately.
     pub(super) fn of(&self, memory: MemoryId) -> Option<Arc<Content>> {
         self.0.get(&memory)
     }
 
-    /// Keeps what the root of a memory says, in place of what was not read for longest.
+    /// Keeps what the root of a memory says, in place of what was not used for longest.
     pub(super) fn put(&self, memory: MemoryId, content: &Arc<Content>) {
         let bytes = bytes(content);
         if bytes <= TEXT_BYTES_MAX {

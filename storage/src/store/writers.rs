@@ -352,6 +352,6 @@ impl Store {
             touched.extend(done.touched);
         }
         // Under the lock, so that the index takes commits in their order.
-        self.index_touched(&touched, state, state.head)
+        self.index_touched(touched, state, state.head)
     }
 }

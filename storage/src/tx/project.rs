@@ -380,7 +380,11 @@ impl Tx<'_> {
         if content.is_some() || facts.purged {
             self.note_attached(facts.id, content.as_ref());
         }
-        self.touched.insert(facts.id, content);
+        if content.is_some() || facts.purged {
+            self.touched.insert(facts.id, content);
+        } else {
+            self.touched.entry(facts.id).or_default();
+        }
         self.restate_facts(facts);
     }
 

@@ -6,7 +6,6 @@
 
 use super::*;
 use crate::kv::faulty::SplitMix;
-use crate::records::Facts;
 use crate::search::{Aside, Hit};
 use crate::store::past::{AsItWas, Bounds, Past, PastError, Wanted};
 use crdt::memory::{BodyEdit, Status};
@@ -66,12 +65,9 @@ fn embed(title: &str, body: &str) -> Vec<Vec<f32>> {
 fn embed_all(store: &Store) {
     let (due, span) = store.due(Generation::BuiltIn, u64::MAX).unwrap();
     let made = due.into_iter().map(|due| {
-        let vectors = if due.listed {
-            embed(&due.title, &due.body)
-        } else {
-            Vec::new()
-        };
-        (due.memory, vectors)
+        let vectors = due.content.as_ref();
+        let vectors = vectors.map(|content| embed(&content.title, &content.body));
+        (due.memory, vectors.unwrap_or_default())
     });
     let made: Vec<_> = made.collect();
     assert!(store.put_vectors(Generation::BuiltIn, &made, span).unwrap());

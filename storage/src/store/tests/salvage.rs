@@ -8,7 +8,6 @@ use crate::kv::disk::DiskStore;
 use crate::kv::faulty::SplitMix;
 use crate::kv::{Item, walk};
 use crate::layout::meta;
-use crate::records::Facts;
 use crate::salvage::{Salvaged, resume, salvage};
 use crdt::codec::Canonical as _;
 use crdt::event::Kind;

@@ -218,15 +218,9 @@ pub(super) fn embed(store: &Store) -> Result<(), StoreError> {
         let vectors: Vec<_> = memories
             .iter()
             .map(|memory| {
-                let vector = vector_of(&memory.body);
-                (
-                    memory.memory,
-                    if memory.listed {
-                        vec![vector]
-                    } else {
-                        Vec::new()
-                    },
-                )
+                let content = memory.content.iter();
+                let vectors = content.map(|content| vector_of(&content.body));
+                (memory.memory, vectors.collect())
             })
             .collect();
         store.put_vectors(Generation::BuiltIn, &vectors, span)?;
