@@ -10,19 +10,23 @@
 use rustc_hash::FxHashMap;
 
 use super::EmbedError;
-use super::wordpiece::Vocabulary;
+use super::wordpiece::{LATER, Place, Vocabulary};
 
 const MAGIC: &[u8; 8] = b"SBEMBED\0";
 const VERSION: u32 = 1;
+
+type Tokens<'a> = FxHashMap<&'a [u8], usize>;
 
 /// A parsed model over borrowed bytes.
 pub(super) struct Matrix<'a> {
     pub(super) name: &'a str,
     pub(super) dimensions: usize,
     longest: usize,
-    /// Tokens by their word: most pieces that are looked up are none, and a search in the sorted
-    /// words took more than a tenth of an import. They are known, so nobody can make them collide.
-    tokens: FxHashMap<&'a [u8], usize>,
+    /// Tokens by their piece, those that begin a word and those that go on: most pieces that are
+    /// looked up are none, and a search in the sorted words took more than a tenth of an import. They
+    /// are known, so nobody can make them collide.
+    first: Tokens<'a>,
+    later: Tokens<'a>,
     scales: &'a [[u8; 4]],
     rows: &'a [u8],
 }
@@ -32,7 +36,7 @@ impl std::fmt::Debug for Matrix<'_> {
         f.debug_struct("Matrix")
             .field("name", &self.name)
             .field("dimensions", &self.dimensions)
-            .field("tokens", &self.tokens.len())
+            .field("tokens", &self.scales.len())
             .finish_non_exhaustive()
     }
 }
@@ -65,11 +69,22 @@ impl<'a> Matrix<'a> {
         if !rest.0.is_empty() {
             return Err(EmbedError::Format { part: "end" });
         }
+        let (mut first, mut later) = (Tokens::default(), Tokens::default());
+        let mut longest = 0;
+        for (word, token) in words.into_iter().zip(0..) {
+            let (tokens, piece) = match word.strip_prefix(LATER.as_bytes()) {
+                Some(piece) if !piece.is_empty() => (&mut later, piece),
+                _ => (&mut first, word),
+            };
+            longest = longest.max(piece.len());
+            tokens.insert(piece, token);
+        }
         Ok(Self {
             name,
             dimensions,
-            longest: words.iter().map(|word| word.len()).max().unwrap_or(0),
-            tokens: words.into_iter().zip(0..).collect(),
+            longest,
+            first,
+            later,
             scales,
             rows,
         })
@@ -77,9 +92,12 @@ impl<'a> Matrix<'a> {
 
     /// Returns the word of a token.
     #[cfg(test)]
-    pub(super) fn word(&self, token: usize) -> Option<&'a [u8]> {
-        let mut tokens = self.tokens.iter();
-        tokens.find(|(_, at)| **at == token).map(|(word, _)| *word)
+    pub(super) fn word(&self, token: usize) -> Option<Vec<u8>> {
+        let of = |tokens: &Tokens<'a>, mark: &[u8]| {
+            let found = tokens.iter().find(|(_, at)| **at == token);
+            found.map(|(piece, _)| [mark, piece].concat())
+        };
+        of(&self.first, b"").or_else(|| of(&self.later, LATER.as_bytes()))
     }
 
     /// Adds a token's vector to a sum.
@@ -96,8 +114,12 @@ impl<'a> Matrix<'a> {
 }
 
 impl Vocabulary for Matrix<'_> {
-    fn find(&self, piece: &str) -> Option<usize> {
-        self.tokens.get(piece.as_bytes()).copied()
+    fn find(&self, piece: &str, place: Place) -> Option<usize> {
+        let tokens = match place {
+            Place::First => &self.first,
+            Place::Later => &self.later,
+        };
+        tokens.get(piece.as_bytes()).copied()
     }
 
     fn piece_bytes_max(&self) -> usize {
@@ -155,10 +177,10 @@ mod tests {
             bytes.extend(number.to_le_bytes());
         }
         bytes.extend(b"tiny");
-        for offset in [0_u32, 1, 3, 4] {
+        for offset in [0_u32, 1, 4, 6] {
             bytes.extend(offset.to_le_bytes());
         }
-        bytes.extend(b"abbc");
+        bytes.extend(b"a##b##");
         for scale in [1.0_f32, 0.5, 2.0] {
             bytes.extend(scale.to_le_bytes());
         }
@@ -171,10 +193,11 @@ mod tests {
         let bytes = tiny();
         let matrix = Matrix::parse(&bytes).unwrap();
         assert_eq!((matrix.name, matrix.dimensions), ("tiny", 2));
-        assert_eq!(matrix.find("a"), Some(0));
-        assert_eq!(matrix.find("bb"), Some(1));
-        assert_eq!(matrix.find("c"), Some(2));
-        assert_eq!(matrix.find("b"), None);
+        assert_eq!(matrix.find("a", Place::First), Some(0));
+        assert_eq!(matrix.find("b", Place::Later), Some(1));
+        assert_eq!(matrix.find("##", Place::First), Some(2));
+        assert_eq!(matrix.find("b", Place::First), None);
+        assert_eq!(matrix.find("a", Place::Later), None);
         let mut sum = [1.0, 1.0];
         matrix.add(1, &mut sum);
         assert!(

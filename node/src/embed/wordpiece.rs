@@ -14,10 +14,22 @@ use super::unicode::{is_accent, is_chinese, is_dropped, is_punctuation};
 /// A word longer than this, in characters, is unknown.
 const WORD_CHARS_MAX: usize = 100;
 
+/// What a vocabulary writes before a piece that goes on.
+pub(super) const LATER: &str = "##";
+
+/// Where a piece stands in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the beginning.
+    First,
+    /// After another one.
+    Later,
+}
+
 /// A vocabulary: finds pieces of words.
 pub(super) trait Vocabulary {
     /// Returns the token of a piece.
-    fn find(&self, piece: &str) -> Option<usize>;
+    fn find(&self, piece: &str, place: Place) -> Option<usize>;
     /// Returns the bytes of the longest piece; nothing longer is looked up.
     fn piece_bytes_max(&self) -> usize;
 }
@@ -29,9 +41,8 @@ pub(super) fn tokens(
     mut found: impl FnMut(Option<usize>),
 ) {
     let mut pieces = Vec::new();
-    let mut piece = String::new();
     words(text, |word| {
-        if split(word, vocabulary, &mut piece, &mut pieces) {
+        if split(word, vocabulary, &mut pieces) {
             pieces.iter().copied().map(Some).for_each(&mut found);
         } else {
             found(None);
@@ -41,34 +52,25 @@ pub(super) fn tokens(
 }
 
 /// Splits one word greedily; returns false if a part of it is unknown.
-fn split(
-    word: &str,
-    vocabulary: &impl Vocabulary,
-    piece: &mut String,
-    pieces: &mut Vec<usize>,
-) -> bool {
-    if word.chars().count() > WORD_CHARS_MAX {
+fn split(word: &str, vocabulary: &impl Vocabulary, pieces: &mut Vec<usize>) -> bool {
+    if word.len() > WORD_CHARS_MAX && word.chars().count() > WORD_CHARS_MAX {
         return false;
     }
-    let mut rest = word;
+    let (mut rest, mut place) = (word, Place::First);
     while !rest.is_empty() {
-        let mark = if pieces.is_empty() { "" } else { "##" };
-        let room = vocabulary.piece_bytes_max().saturating_sub(mark.len());
-        let longest = rest.floor_char_boundary(room);
-        piece.clear();
-        piece.push_str(mark);
-        piece.push_str(rest.get(..longest).unwrap_or_default());
+        let mut end = rest.floor_char_boundary(vocabulary.piece_bytes_max());
         let token = loop {
-            if piece.len() <= mark.len() {
+            let piece = rest.get(..end).unwrap_or_default();
+            if piece.is_empty() {
                 return false;
             }
-            if let Some(token) = vocabulary.find(piece) {
+            if let Some(token) = vocabulary.find(piece, place) {
                 break token;
             }
-            piece.pop();
+            end = rest.floor_char_boundary(end - 1);
         };
         pieces.push(token);
-        rest = rest.get(piece.len() - mark.len()..).unwrap_or_default();
+        (rest, place) = (rest.get(end..).unwrap_or_default(), Place::Later);
     }
     true
 }
@@ -78,10 +80,11 @@ fn words(text: &str, mut found: impl FnMut(&str)) {
     let mut word = String::new();
     // No accent reaches over one of these.
     for part in text.split([' ', '\t', '\n', '\r']) {
-        if part.is_ascii() {
-            let kept = part.chars().filter(|c| !c.is_ascii_control());
-            let lower = kept.map(|c| c.to_ascii_lowercase());
-            part_words(lower, |c| c.is_ascii_punctuation(), &mut word, &mut found);
+        if part.bytes().all(|byte| byte.is_ascii_graphic()) {
+            word.push_str(part);
+            word.make_ascii_lowercase();
+            ascii_words(&word, &mut found);
+            word.clear();
         } else {
             let plain = part.chars().filter(|c| !is_dropped(*c)).nfd();
             let lower = plain
@@ -90,6 +93,23 @@ fn words(text: &str, mut found: impl FnMut(&str)) {
             let is_alone = |c| is_punctuation(c) || is_chinese(c);
             part_words(lower, is_alone, &mut word, &mut found);
         }
+    }
+}
+
+/// Splits letters, digits and punctuation.
+fn ascii_words(part: &str, found: &mut impl FnMut(&str)) {
+    let mut rest = part;
+    while let Some(at) = rest.bytes().position(|byte| byte.is_ascii_punctuation()) {
+        let (word, more) = rest.split_at(at);
+        let (mark, more) = more.split_at(1);
+        if !word.is_empty() {
+            found(word);
+        }
+        found(mark);
+        rest = more;
+    }
+    if !rest.is_empty() {
+        found(rest);
     }
 }
 
@@ -127,8 +147,10 @@ mod tests {
     struct List(&'static [&'static str]);
 
     impl Vocabulary for List {
-        fn find(&self, piece: &str) -> Option<usize> {
-            self.0.iter().position(|known| *known == piece)
+        fn find(&self, piece: &str, place: Place) -> Option<usize> {
+            let mark = if place == Place::First { "" } else { LATER };
+            let is_it = |known: &&str| known.strip_prefix(mark) == Some(piece);
+            self.0.iter().position(is_it)
         }
         fn piece_bytes_max(&self) -> usize {
             self.0

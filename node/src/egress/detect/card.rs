@@ -116,12 +116,12 @@ fn runs(text: &str) -> Vec<Run> {
     let mut runs = Vec::new();
     let mut run = Run::default();
     let mut at = 0;
-    while at < bytes.len() {
-        if !bytes.get(at).is_some_and(u8::is_ascii_digit) {
-            at += 1;
-            continue;
-        }
-        let next = at;
+    let digit_after = |at: usize| {
+        let mut rest = bytes.iter().skip(at);
+        rest.position(u8::is_ascii_digit).map(|gap| at + gap)
+    };
+    while let Some(next) = digit_after(at) {
+        at = next;
         let last = run.digits.last().map_or(0, |(_, at)| *at);
         let gap = bytes.get(last + 1..next).unwrap_or_default();
         let is_joined = !run.digits.is_empty()

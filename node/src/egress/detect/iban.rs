@@ -112,8 +112,16 @@ pub(super) fn find(text: &str) -> Vec<Match> {
 
 /// Reads an account number at the beginning of a text: what it says, and its length in bytes.
 fn account(text: &[u8]) -> Option<(String, usize)> {
-    let country: Vec<u8> = text.iter().take(2).map(u8::to_ascii_uppercase).collect();
-    let (_, wanted) = LENGTHS.iter().find(|(code, _)| country == *code)?;
+    let [first, second, rest @ ..] = text else {
+        return None;
+    };
+    // The check digits follow, which few words have; each word comes by here.
+    let mut near = rest.iter().take(SEPARATORS_MAX + 1);
+    if !near.any(u8::is_ascii_digit) {
+        return None;
+    }
+    let country = [first, second].map(u8::to_ascii_uppercase);
+    let (_, wanted) = LENGTHS.iter().find(|(code, _)| country == **code)?;
     let mut value = String::with_capacity(*wanted);
     let mut gap = 0;
     let mut length = 0;

@@ -21,7 +21,7 @@ fn tokens_agree_with_the_reference_tokenizer() {
         let mut found = Vec::new();
         tokens(&case.text, matrix, |token| {
             let word = token.and_then(|token| matrix.word(token));
-            found.extend(word.map(|word| String::from_utf8(word.to_vec()).unwrap()));
+            found.extend(word.map(|word| String::from_utf8(word).unwrap()));
         });
         assert_eq!(found, case.tokens, "{:?}", case.text);
     }

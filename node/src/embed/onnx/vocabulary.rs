@@ -3,17 +3,21 @@
 //! Invariant: ids are lines of the file, begin with `[CLS]` and end with `[SEP]`, and are at most
 //! [`TOKENS_MAX`]. A text cannot name these marks: its brackets are pieces of their own.
 
-use super::super::wordpiece::{self, tokens};
+use super::super::wordpiece::{self, LATER, Place, tokens};
 use std::collections::HashMap;
 
 /// The most tokens of a text, marks included: what sentence-transformers gives `MiniLM`, and more than
 /// a piece of [`super::super::chunk`] has in most languages. What is beyond is cut off.
 pub(super) const TOKENS_MAX: usize = 256;
 
+type Pieces = HashMap<String, usize>;
+
 /// The pieces of a model and their ids.
 #[derive(Debug)]
 pub(super) struct Vocabulary {
-    pieces: HashMap<String, usize>,
+    /// Those that begin a word, and those that go on.
+    first: Pieces,
+    later: Pieces,
     piece_bytes_max: usize,
     last: i32,
     begin: i32,
@@ -27,27 +31,36 @@ impl Vocabulary {
         // Not `lines`, and nothing is trimmed: a piece may be any sign but a line feed.
         let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
         let lines = lines.map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned());
-        let pieces: HashMap<String, usize> = lines.zip(0..).collect();
+        let (mut first, mut later) = (Pieces::new(), Pieces::new());
+        for (mut piece, id) in lines.zip(0..) {
+            if piece.len() > LATER.len() && piece.starts_with(LATER) {
+                later.insert(piece.split_off(LATER.len()), id);
+            } else {
+                first.insert(piece, id);
+            }
+        }
+        let pieces = || first.iter().chain(&later);
         let id = |id: usize| i32::try_from(id).ok();
         let mark = |name: &str| {
-            let found = pieces.get(name).copied().and_then(id);
+            let found = first.get(name).copied().and_then(id);
             found.ok_or_else(|| format!("it has no line {name}: it is no vocab.txt of a BERT"))
         };
         let is_cased = |piece: &String| {
             !piece.starts_with('[') && piece.chars().any(|c| c.is_ascii_uppercase())
         };
         let (begin, end, unknown) = (mark("[CLS]")?, mark("[SEP]")?, mark("[UNK]")?);
-        if pieces.keys().any(is_cased) {
+        if pieces().any(|(piece, _)| is_cased(piece)) {
             return Err("it tells upper from lower case, which is not supported".to_owned());
         }
-        let last = pieces.values().max().copied().and_then(id);
+        let last = pieces().map(|(_, id)| *id).max().and_then(id);
         Ok(Self {
             begin,
             end,
             unknown,
             last: last.ok_or("it has too many lines")?,
-            piece_bytes_max: pieces.keys().map(String::len).max().unwrap_or_default(),
-            pieces,
+            piece_bytes_max: pieces().map(|(piece, _)| piece.len()).max().unwrap_or(0),
+            first,
+            later,
         })
     }
 
@@ -79,8 +92,12 @@ impl Vocabulary {
 }
 
 impl wordpiece::Vocabulary for Vocabulary {
-    fn find(&self, piece: &str) -> Option<usize> {
-        self.pieces.get(piece).copied()
+    fn find(&self, piece: &str, place: Place) -> Option<usize> {
+        let pieces = match place {
+            Place::First => &self.first,
+            Place::Later => &self.later,
+        };
+        pieces.get(piece).copied()
     }
 
     fn piece_bytes_max(&self) -> usize {
