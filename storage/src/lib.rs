@@ -22,6 +22,7 @@ pub mod late;
 mod layout;
 pub mod ledger;
 mod pages;
+mod prefetch;
 pub mod projection;
 pub mod quarantine;
 pub mod records;

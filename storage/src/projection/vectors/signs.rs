@@ -10,11 +10,10 @@
 //! So the distances of all of them are counted at once, bit by bit, as by adders of a processor
 //! (bit slicing), and only those of vectors that are near are read off.
 
-use std::hint::black_box;
-
 use pulp::{Arch, NullaryFnOnce};
 
 use super::stored::Quantised;
+use crate::prefetch::prefetch;
 
 const WORD_BITS: usize = 64;
 const WORDS: usize = 8;
@@ -22,14 +21,15 @@ const WORDS: usize = 8;
 const BLOCK_ROWS: usize = WORDS * WORD_BITS;
 /// The highest level; two bits hold it.
 const LEVEL_MAX: usize = 3;
-/// How many rows are kept for each that is wanted, about: the first are nearer than what was before.
-const KEPT_FACTOR: usize = 6;
+/// How many rows are kept for each that is wanted, about: the first are nearer than what was before, and
+/// of each of the following less often, which makes one and the logarithm of all by the wanted.
+const KEPT_FACTOR: usize = 8;
 /// The bits of a distance: the most is [`LEVEL_MAX`] in each of 4,096 dimensions, or of 341, which is
 /// more than the built-in model has.
 const PLANES: usize = 14;
 const PLANES_FEW: usize = 10;
-/// How many blocks are brought from the memory at a time; the processor's second cache holds them.
-const REACHED_BLOCKS: usize = 16;
+/// How many blocks ahead of what is counted memory is asked for.
+const BLOCKS_AHEAD: usize = 4;
 /// What is kept free when vectors are added: one of so many parts.
 const GROWTH_PART: usize = 8;
 
@@ -105,6 +105,8 @@ impl Signs {
 struct Leaning {
     /// The dimensions whose level has the lower bit, and those whose level has the higher.
     by_bit: [Vec<Side>; 2],
+    /// The dimensions in which it goes anywhere, ascending.
+    dimensions: Vec<usize>,
 }
 
 /// A dimension, and which vectors go to the same side there if no vector is negative.
@@ -120,9 +122,12 @@ impl Leaning {
         let all: usize = far().sum();
         // A level is a mean, rounded.
         let level = |far: usize| (2 * far * codes.len() + all) / (2 * all).max(1);
-        let mut by_bit = [Vec::new(), Vec::new()];
+        let (mut by_bit, mut dimensions) = ([Vec::new(), Vec::new()], Vec::new());
         for (dimension, (code, far)) in codes.iter().zip(far()).enumerate() {
             let level = level(far).min(LEVEL_MAX);
+            if level > 0 {
+                dimensions.push(dimension);
+            }
             let flip = if *code < 0 { u64::MAX } else { 0 };
             for (bit, sides) in by_bit.iter_mut().enumerate() {
                 if (level >> bit) & 1 == 1 {
@@ -130,7 +135,7 @@ impl Leaning {
                 }
             }
         }
-        Self { by_bit }
+        Self { by_bit, dimensions }
     }
 }
 
@@ -178,14 +183,6 @@ impl Likely {
     }
 }
 
-/// Reads a little of every line of the memory, one after the other, which brings them twice as soon as
-/// reading those of some dimensions, in two rounds. Not inlined: compiled for the processor it would read
-/// them as one, which brings fewer at a time.
-#[inline(never)]
-fn reach_for(blocks: &[Bits]) {
-    black_box(blocks.iter().fold(0, |all, bits| all ^ bits[0]));
-}
-
 /// A look at all signs, as what is compiled for several kinds of processors.
 struct Sieve<'a, const P: usize> {
     signs: &'a Signs,
@@ -205,25 +202,26 @@ impl<const P: usize> NullaryFnOnce for Sieve<'_, P> {
         let mut likely = self.likely;
         let [lower, higher] = &self.query.by_bit;
         let dimensions = self.signs.dimensions.max(1);
-        let parts = self.signs.negative.chunks(REACHED_BLOCKS * dimensions);
-        let mut first_row = 0;
-        for part in parts {
-            reach_for(part);
-            for block in part.chunks_exact(dimensions) {
-                let distances: Numbers<P> = with_twice(&count(block, lower), &count(block, higher));
-                let near = up_to(&distances, likely.most);
-                for (word, mut near) in near.into_iter().enumerate() {
-                    while near != 0 {
-                        let bit = near.trailing_zeros();
-                        near &= near - 1;
-                        let place = word * WORD_BITS + usize::try_from(bit).unwrap_or_default();
-                        // The last block may have room.
-                        if first_row + place < self.signs.rows {
-                            likely.offer(first_row + place, number_of(&distances, word, bit));
-                        }
+        let blocks = || self.signs.negative.chunks_exact(dimensions);
+        let mut later = blocks().skip(BLOCKS_AHEAD);
+        for (number, block) in blocks().enumerate() {
+            let later = later.next().unwrap_or_default();
+            let later = self.query.dimensions.iter().map(|at| later.get(*at));
+            let later = &mut later.flatten();
+            let (once, twice) = (count(block, lower, later), count(block, higher, later));
+            let distances: Numbers<P> = with_twice(&once, &twice);
+            let near = up_to(&distances, likely.most);
+            for (word, mut near) in near.into_iter().enumerate() {
+                while near != 0 {
+                    let bit = near.trailing_zeros();
+                    near &= near - 1;
+                    let place = word * WORD_BITS + usize::try_from(bit).unwrap_or_default();
+                    let row = number * BLOCK_ROWS + place;
+                    // The last block may have room.
+                    if row < self.signs.rows {
+                        likely.offer(row, number_of(&distances, word, bit));
                     }
                 }
-                first_row += BLOCK_ROWS;
             }
         }
         likely.rows()
@@ -244,16 +242,23 @@ fn bits(word: impl Fn(usize) -> u64) -> Bits {
     bits
 }
 
-/// Counts for each vector of a block the sides on which it is not.
+/// Counts for each vector of a block the sides on which it is not. Meanwhile as many lines of memory are
+/// asked for as there are sides: in the order in which they lie, and spread over the time that counting
+/// takes, since a processor waits for few lines at once.
 #[expect(
     clippy::inline_always,
     reason = "only what is inlined is compiled for the processor"
 )]
 #[inline(always)]
-fn count<const P: usize>(block: &[Bits], sides: &[Side]) -> Numbers<P> {
+fn count<'a, const P: usize>(
+    block: &[Bits],
+    sides: &[Side],
+    later: &mut impl Iterator<Item = &'a Bits>,
+) -> Numbers<P> {
     let mut numbers = [NONE; P];
     // Eight at a time: seven adders give one bit that is carried as far as there can be one.
     for (number, sides) in (1_usize..).zip(sides.chunks(8)) {
+        later.take(sides.len()).for_each(prefetch);
         let differ = |place: usize| {
             let side = sides.get(place);
             let of = side.and_then(|side| Some((block.get(side.dimension)?, side.flip)));

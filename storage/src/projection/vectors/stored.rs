@@ -8,10 +8,10 @@
 //! Invariant: whatever [`SlotVectors::decode`] accepts in this version, [`SlotVectors::encode`] gives
 //! back byte for byte: there is one form of every vector, and nothing follows the last chunk.
 
-use std::hint::black_box;
 use std::ops::Range;
 
 use super::VectorError;
+use crate::prefetch::prefetch;
 
 /// The most vectors one slot may have: 256 chunks of some 1,000 characters hold the largest text.
 pub const CHUNKS_MAX: usize = 256;
@@ -255,19 +255,17 @@ impl Quantised {
         }
     }
 
-    /// Reads a byte of every line of memory that a vector of `width` dimensions lies in.
+    /// Asks for the memory that a vector of `width` dimensions lies in.
     #[expect(
         clippy::inline_always,
         reason = "only what is inlined is compiled for the processor"
     )]
     #[inline(always)]
-    pub(super) fn touch(&self, row: usize, width: usize) {
+    pub(super) fn prefetch(&self, row: usize, width: usize) {
         let codes = self.codes.get(row * width..(row + 1) * width);
-        for line in codes.unwrap_or_default().chunks(LINE_BYTES) {
-            // One by one: a loop that is made into vectors is too long for much to be fetched at once.
-            black_box(line.first().copied());
-        }
-        black_box(self.scales.get(row).copied());
+        let lines = codes.unwrap_or_default().chunks(LINE_BYTES);
+        lines.filter_map(<[i8]>::first).for_each(prefetch);
+        self.scales.get(row).into_iter().for_each(prefetch);
     }
 
     /// Returns the codes, vector after vector.
