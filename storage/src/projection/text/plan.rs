@@ -18,7 +18,7 @@ use super::gather::Gather;
 use super::query::Unit;
 use super::schema::Fields;
 use super::sheet::{Found, Lists, Sheet, place};
-use super::view::{Segment, View, words_of};
+use super::view::{View, words_of};
 use super::{MatchKind, TextHit, written};
 use crate::slots::Slot;
 
@@ -30,6 +30,8 @@ const B: f32 = 0.75;
 const PHRASE_BOOST: f32 = 2.0;
 /// How many documents are tallied at a time; a tally takes eight bytes.
 const TALLIED: usize = 2048;
+/// How many may be among the best while they are looked for, for each that is wanted.
+const CANDIDATES_FACTOR: usize = 16;
 /// How many lengths of texts are told apart.
 const LENGTHS: usize = 256;
 /// In queries of more words than this, a document with all of them has no precedence: who asks in a
@@ -88,13 +90,18 @@ pub(super) struct Place {
     doc: DocId,
 }
 
-/// A document with its score; greater is better, and of equals the smaller slot.
+/// How good a document is; greater is better.
 #[derive(Debug, Clone, Copy)]
-struct Ranked {
+struct Rank {
     /// Whether it comes before all that do not pass.
     passes: bool,
     score: f32,
-    slot: Slot,
+}
+
+/// A document that may be among the best.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    rank: Rank,
     /// Where it is.
     segment: usize,
     doc: DocId,
@@ -131,12 +138,12 @@ impl Plan {
     /// Returns where the best hits are: of a short query, those with all words before the others.
     pub(super) fn run(&self, view: &View<'_>, limit: usize) -> Vec<Place> {
         let best = self.best(view, limit).into_iter();
-        let places = best.map(|ranked| Place {
-            slot: ranked.slot,
-            score: ranked.score,
-            languages: view.segments[ranked.segment].languages(ranked.doc),
-            segment: ranked.segment,
-            doc: ranked.doc,
+        let places = best.map(|(slot, candidate)| Place {
+            slot,
+            score: candidate.rank.score,
+            languages: view.segments[candidate.segment].languages(candidate.doc),
+            segment: candidate.segment,
+            doc: candidate.doc,
         });
         places.collect()
     }
@@ -162,7 +169,7 @@ impl Plan {
     /// Scores the documents and returns the best. They are tallied some at a time, so that the tallies
     /// stay in the processor's cache, and only those that have a part without which they could not be
     /// among the best (`MaxScore`; Turtle and Flood, "Query evaluation", 1995).
-    fn best(&self, view: &View<'_>, limit: usize) -> Vec<Ranked> {
+    fn best(&self, view: &View<'_>, limit: usize) -> Vec<(Slot, Candidate)> {
         let flats = self.flats();
         let mut rarest_first: Vec<(&Part, f32)> = self
             .parts
@@ -172,7 +179,7 @@ impl Plan {
         rarest_first.sort_by(|one, other| other.1.total_cmp(&one.1));
         let mut best = Best::new(self, limit);
         let mut tallies = Tallies::new();
-        for (ordinal, segment) in view.segments.iter().enumerate() {
+        for ordinal in 0..view.segments.len() {
             let lists = rarest_first
                 .iter()
                 .map(|(part, _)| part.lists[ordinal].found.as_slice());
@@ -200,11 +207,11 @@ impl Plan {
                     }
                 }
                 for (at, tally) in tallies.drain() {
-                    best.offer(tally, first + at, ordinal, segment);
+                    best.offer(tally, first + at, ordinal, view);
                 }
             }
         }
-        best.into_sorted()
+        best.raised(view)
     }
 
     /// Says of a hit which words it has and how they were found.
@@ -300,8 +307,10 @@ struct Best {
     is_short: bool,
     /// The best score of all.
     score: f32,
-    /// The worst is on top.
-    heap: BinaryHeap<Reverse<Ranked>>,
+    /// The best ranks, the worst of them on top.
+    ranks: BinaryHeap<Reverse<Rank>>,
+    /// Who had one of the best ranks at the time, or one as good.
+    candidates: Vec<Candidate>,
 }
 
 impl Best {
@@ -314,7 +323,8 @@ impl Best {
             needed,
             is_short: (2..=COMPLETE_WORDS_MAX).contains(&needed),
             score: 0.0,
-            heap: BinaryHeap::new(),
+            ranks: BinaryHeap::new(),
+            candidates: Vec::new(),
         }
     }
 
@@ -322,8 +332,7 @@ impl Best {
     /// be among the best any more.
     fn leading(&self, rarest_first: &[(&Part, f32)]) -> usize {
         let all = rarest_first.len();
-        let Some(Reverse(worst)) = self.heap.peek().filter(|_| self.heap.len() == self.limit)
-        else {
+        let Some(worst) = self.worst() else {
             return all;
         };
         // A document that passes has each of the needed parts.
@@ -349,44 +358,67 @@ impl Best {
         leading
     }
 
-    fn offer(&mut self, tally: Tally, at: usize, ordinal: usize, segment: &Segment<'_>) {
+    /// Returns the worst of the best ranks once there are as many as are wanted.
+    fn worst(&self) -> Option<Rank> {
+        let worst = self.ranks.peek();
+        let worst = worst.filter(|_| self.ranks.len() == self.limit);
+        worst.map(|Reverse(worst)| *worst)
+    }
+
+    fn offer(&mut self, tally: Tally, at: usize, segment: usize, view: &View<'_>) {
         self.score = self.score.max(tally.score);
         let has = tally.parts;
         if has.required() < self.required {
             return;
         }
         let passes = self.is_short && has.required() + has.wanted() == self.needed;
-        let score = tally.score;
-        let is_full = self.heap.len() == self.limit;
-        let worst = self.heap.peek().filter(|_| is_full);
-        if worst.is_some_and(|Reverse(worst)| (passes, score) < (worst.passes, worst.score)) {
+        let rank = Rank {
+            passes,
+            score: tally.score,
+        };
+        let worst = self.worst();
+        if worst.is_some_and(|worst| rank < worst) {
             return;
         }
         let doc = DocId::try_from(at).unwrap_or(TERMINATED);
-        let Some(slot) = segment.slot(doc) else {
-            return;
-        };
-        self.heap.push(Reverse(Ranked {
-            passes,
-            score,
-            slot,
-            segment: ordinal,
-            doc,
-        }));
-        if is_full {
-            self.heap.pop();
+        self.candidates.push(Candidate { rank, segment, doc });
+        if worst.is_none_or(|worst| rank > worst) {
+            self.ranks.push(Reverse(rank));
+        }
+        if self.ranks.len() > self.limit {
+            self.ranks.pop();
+        }
+        // Nearly always fewer come this far; many are as good as each other where a word is in all.
+        if self.candidates.len() > CANDIDATES_FACTOR * self.limit.max(1) {
+            let best = self.sorted(view).into_iter();
+            self.candidates = best.map(|(_, candidate)| candidate).collect();
         }
     }
 
-    /// Returns them, best first. Raised by the best score of all, those that pass have greater ones
-    /// than the others.
-    fn into_sorted(self) -> Vec<Ranked> {
-        let sorted = self.heap.into_sorted_vec().into_iter();
-        let raised = sorted.map(|Reverse(ranked)| Ranked {
-            score: ranked.score + if ranked.passes { self.score } else { 0.0 },
-            ..ranked
+    /// Takes the best out with their slots, best first and of equals the smaller slot. Slots lie all over
+    /// the memory, so only those of the best are read.
+    fn sorted(&mut self, view: &View<'_>) -> Vec<(Slot, Candidate)> {
+        let worst = self.worst();
+        let candidates = std::mem::take(&mut self.candidates).into_iter();
+        let best = candidates.filter(|candidate| worst.is_none_or(|worst| candidate.rank >= worst));
+        let best = best.filter_map(|candidate| {
+            let segment = view.segments.get(candidate.segment)?;
+            Some((segment.slot(candidate.doc)?, candidate))
         });
-        raised.collect()
+        let mut best: Vec<(Slot, Candidate)> = best.collect();
+        best.sort_unstable_by_key(|(slot, candidate)| (Reverse(candidate.rank), *slot));
+        best.truncate(self.limit);
+        best
+    }
+
+    /// Returns them as [`Best::sorted`] does. Raised by the best score of all, those that pass have
+    /// greater ones than the others.
+    fn raised(mut self, view: &View<'_>) -> Vec<(Slot, Candidate)> {
+        let mut best = self.sorted(view);
+        for (_, Candidate { rank, .. }) in &mut best {
+            rank.score += if rank.passes { self.score } else { 0.0 };
+        }
+        best
     }
 }
 
@@ -428,25 +460,23 @@ fn float(number: u64) -> f32 {
     number as f32
 }
 
-impl Ord for Ranked {
+impl Ord for Rank {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.passes
-            .cmp(&other.passes)
-            .then(self.score.total_cmp(&other.score))
-            .then(other.slot.cmp(&self.slot))
+        let by_passing = self.passes.cmp(&other.passes);
+        by_passing.then(self.score.total_cmp(&other.score))
     }
 }
 
-impl PartialOrd for Ranked {
+impl PartialOrd for Rank {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Ranked {
+impl PartialEq for Rank {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Ranked {}
+impl Eq for Rank {}
