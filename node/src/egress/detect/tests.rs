@@ -64,6 +64,11 @@ fn accounts_need_country_length_and_check() {
         "gb29nwbk60161331926819",
         "gb29nwbk60161331926819",
     );
+    takes(
+        Kind::Iban,
+        "DE: no; DE -89 3704 0044 0532 0130 00",
+        "DE -89 3704 0044 0532 0130 00",
+    );
     leaves(
         Kind::Iban,
         &[
