@@ -67,3 +67,19 @@ fn the_best_are_the_first_of_all_whatever_is_passed_over() {
     }
     assert!(cut_short > QUERIES / 2, "{cut_short}");
 }
+
+#[test]
+fn of_equals_the_first_slots_are_given_however_many_there_are() {
+    // The later a document lies, the smaller its slot: each is better than those before it.
+    let docs: Vec<TextDoc> = (0..DOCUMENTS)
+        .rev()
+        .map(|slot| doc(slot, "", "qa", &[]))
+        .collect();
+    let (_folder, index) = index(&docs);
+    for limit in [1, 3, 40] {
+        let best = hits(&index, &TextQuery::parse("qa "), None, limit);
+        let slots: Vec<u64> = best.iter().map(|hit| hit.slot.0).collect();
+        let first: Vec<u64> = (0..DOCUMENTS).take(limit).collect();
+        assert_eq!(slots, first);
+    }
+}
