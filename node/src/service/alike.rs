@@ -27,6 +27,8 @@ impl Services {
             .store()
             .read(|state| state.memories.get(&memory).map(|facts| facts.slot));
         let allowed = self.store().selected(&Selector::All, crate::clock::now());
+        // Before the search, so that what it says was searched.
+        let vector_lag = self.lag(Generation::BuiltIn)?;
         let slot = Slot(slot.unwrap_or_default());
         let near = self.store().related(slot, &allowed, limit);
         let near = near.map_err(|error| {
@@ -52,11 +54,7 @@ impl Services {
         // Stable, so that the nearest stay in front of the others.
         items.sort_by_key(|item| !item.linked);
         items.truncate(limit);
-        let head = self.store().read(|state| state.head);
-        Ok(RelatedMemories {
-            items,
-            vector_lag: head.saturating_sub(self.store().vector_cursor(Generation::BuiltIn)?),
-        })
+        Ok(RelatedMemories { items, vector_lag })
     }
 
     /// Groups the memories that a selector takes in and that say nearly the same.

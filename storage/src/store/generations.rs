@@ -12,7 +12,8 @@
 //!
 //! Invariants: a generation holds vectors of one model only; [`Store::put_vectors`] takes nothing
 //! that was made for a cursor which has moved since, and nothing for a memory that is gone, so that
-//! a slow model brings back neither a purged text nor a state before a rebuild.
+//! a slow model brings back neither a purged text nor a state before a rebuild; vectors are found
+//! before the cursor, or the mark of being complete, says that they are.
 
 use super::state::{State, is_listed};
 use super::{Store, StoreError};
@@ -331,7 +332,6 @@ impl Store {
             if generation == Generation::Chosen && span.until >= state.head {
                 batch.put(layout::META, meta::CHOSEN_COMPLETE, [1_u8]);
             }
-            self.kv.commit(batch, generation.care())?;
             self.generations.write(generation, |index| {
                 for (slot, stored) in changes {
                     let put = stored.map(|stored| index.put_stored(slot, &stored));
@@ -344,6 +344,8 @@ impl Store {
                     }
                 }
             });
+            // Whoever reads the cursor may search at once: it says only what is found.
+            self.kv.commit(batch, generation.care())?;
             Ok(true)
         })
     }

@@ -1,5 +1,6 @@
 //! Generations: one model each, and nothing comes back through a slow one.
 
+use super::writers::Scene;
 use super::*;
 use crate::layout::{CHOSEN, VECTOR};
 use crate::store::generations::Span;
@@ -121,6 +122,22 @@ fn what_was_made_before_a_rebuild_does_not_count_after_it() {
         assert_eq!(bench.due(generation).from, 0, "all of the log is due again");
         assert!(bench.put(generation, memory, bench.due(generation)));
     }
+}
+
+#[test]
+fn vectors_are_found_before_the_cursor_says_so() {
+    let scene = Scene::new();
+    let memory = scene.keep("the dog").unwrap();
+    let (_, span) = scene.store.due(Generation::BuiltIn, 1_000).unwrap();
+    scene.watched.refuses.store(true, Ordering::SeqCst);
+    let vectors = [(memory, vec![vec![0.5; 4]])];
+    let put = || scene.store.put_vectors(Generation::BuiltIn, &vectors, span);
+    assert!(put().is_err());
+    let cursor = || scene.store.vector_cursor(Generation::BuiltIn).unwrap();
+    assert_eq!((cursor(), scene.store.indexed().1), (span.from, 1));
+    scene.watched.refuses.store(false, Ordering::SeqCst);
+    assert!(put().unwrap(), "it is made again");
+    assert_eq!((cursor(), scene.store.indexed().1), (span.until, 1));
 }
 
 #[test]

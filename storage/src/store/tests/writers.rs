@@ -11,10 +11,10 @@ const OTHERS: usize = 6;
 
 /// Counts the commits that reach the disk, and refuses them when told to.
 #[derive(Debug)]
-struct Watched {
+pub(super) struct Watched {
     inner: Arc<dyn Kv>,
     commits: AtomicUsize,
-    refuses: AtomicBool,
+    pub(super) refuses: AtomicBool,
 }
 
 impl Kv for Watched {
@@ -52,15 +52,15 @@ impl Kv for Watched {
     }
 }
 
-struct Scene {
+pub(super) struct Scene {
     bench: Bench,
-    watched: Arc<Watched>,
-    store: Store,
+    pub(super) watched: Arc<Watched>,
+    pub(super) store: Store,
     _folder: tempfile::TempDir,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (bench, folder) = (Bench::new(1), tempfile::tempdir().unwrap());
         let rows = Sealed::new(Arc::new(MemoryStore::new()), &bench.master);
         let watched = Arc::new(Watched {
@@ -79,7 +79,7 @@ impl Scene {
         }
     }
 
-    fn keep(&self, body: &str) -> Result<MemoryId, WriteError> {
+    pub(super) fn keep(&self, body: &str) -> Result<MemoryId, WriteError> {
         let mut content = Content::new(MemoryKind::Note, NOW);
         body.clone_into(&mut content.body);
         self.store
