@@ -7,6 +7,7 @@ mod chosen;
 
 use crate::embed::chunk;
 use crate::embed::models::Models;
+use crate::tasks::Tasks;
 use crate::telemetry::journeys;
 use crate::telemetry::traces::Span;
 use crdt::id::MemoryId;
@@ -16,7 +17,6 @@ use storage::store::generations::Generation;
 use storage::store::{Store, StoreError};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Log entries embedded in one go.
 const BATCH_ENTRIES: u64 = 256;
@@ -29,7 +29,7 @@ const FLUSH_EVERY: Duration = Duration::from_secs(3);
 pub fn start(
     store: &Arc<Store>,
     models: &Arc<Models>,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     shutdown: &CancellationToken,
 ) {
     let of = || (Arc::clone(store), Arc::clone(models), shutdown.clone());

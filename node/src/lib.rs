@@ -24,5 +24,6 @@ pub mod runtime;
 pub mod salvage;
 pub mod service;
 pub mod sync;
+pub mod tasks;
 pub mod telemetry;
 pub mod unlock;

@@ -25,6 +25,7 @@ use crate::net::{Network, NetworkError};
 use crate::notices::Notices;
 use crate::service::{Parts, Services};
 use crate::sync::{Desk, Sync};
+use crate::tasks::Tasks;
 use crate::unlock::Secret;
 use crate::{clock, identity, index};
 use crdt::identity::words::safety_words;
@@ -43,7 +44,6 @@ use storage::store::{self, Store, StoreError};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// The file of the rows.
 pub(crate) const STORE_FILE: &str = "store.redb";
@@ -210,7 +210,7 @@ async fn run(
     let desk = Arc::new(Desk::new(blobs, &config.attachments));
     let store = Arc::new(store);
     let ending = Arc::new(OnceLock::new());
-    let tasks = TaskTracker::new();
+    let tasks = Tasks::here();
     let notices = Notices::new(clock::now().0);
     let alias = alias_of(config, &store);
     let door = Door::default();
@@ -273,7 +273,7 @@ async fn run(
 }
 
 /// Has the node lock itself when nobody uses it, if it was told to.
-fn lock_by_itself(config: &Config, services: &Services, tasks: &TaskTracker) {
+fn lock_by_itself(config: &Config, services: &Services, tasks: &Tasks) {
     let Ok(Some(after)) = config.unlock.auto_lock() else {
         return;
     };
@@ -297,9 +297,8 @@ fn close(store: Arc<Store>, is_last: bool) {
 }
 
 /// Waits for all tasks to end, within bounds.
-async fn wind_down(tasks: &TaskTracker) {
-    tasks.close();
-    if tokio::time::timeout(STOP_MAX, tasks.wait()).await.is_err() {
+async fn wind_down(tasks: &Tasks) {
+    if !tasks.end(STOP_MAX).await {
         tracing::warn!("some tasks did not end in time");
     }
 }

@@ -1,6 +1,7 @@
 //! The use cases, one file per noun, below every edge: no HTTP and no libp2p types here.
 //!
-//! All of it blocks on the store unless it is `async`; edges put it on threads of their own.
+//! All of it blocks on the store, what is `async` too, for moments; edges put it on threads of its own
+//! or among the node's tasks.
 //!
 //! Start at [`Services`]. Every refusal is a [`Failure`] with a stable code and a next step.
 
@@ -41,6 +42,7 @@ use crate::identity::Vault;
 use crate::notices::Notices;
 use crate::runtime::Ending;
 use crate::sync::Sync;
+use crate::tasks::Tasks;
 use crate::telemetry::metrics::Metrics;
 use idle::Idle;
 use imports::Jobs;
@@ -50,7 +52,6 @@ use std::time::Instant;
 use storage::store::Store;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// The context that every edge is handed.
 #[derive(Clone)]
@@ -70,7 +71,7 @@ pub(crate) struct Inner {
     pub(crate) idle: Idle,
     pub(crate) started: Instant,
     pub(crate) metrics: Metrics,
-    pub(crate) tasks: TaskTracker,
+    pub(crate) tasks: Tasks,
     pub(crate) shutdown: CancellationToken,
     pub(crate) identity: Vault,
     pub(crate) ending: Arc<OnceLock<Ending>>,
@@ -95,7 +96,7 @@ pub struct Parts {
     /// The listeners of the API.
     pub listeners: watch::Receiver<Vec<String>>,
     /// Who joins background work.
-    pub tasks: TaskTracker,
+    pub tasks: Tasks,
     /// Who ends it.
     pub shutdown: CancellationToken,
     /// The way to another identity.
@@ -152,6 +153,11 @@ impl Services {
     /// Says that a request writes, until the guard is dropped: peers stand back for it.
     pub fn writing(&self) -> crate::sync::Writing {
         self.0.sync.writing()
+    }
+
+    /// Returns what the node works on beside requests.
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.0.tasks
     }
 
     /// Tells whether a reader would wait for somebody who writes.

@@ -25,6 +25,7 @@ pub use outage::Outage;
 use crate::net::door::{Door, Standing};
 use crate::net::{Incoming, Network, Stream};
 use crate::notices::Notices;
+use crate::tasks::Tasks;
 use budget::{Budget, Cost};
 use counts::Ending;
 use crdt::id::{DeviceId, PersonId};
@@ -42,7 +43,6 @@ use std::time::{Duration, Instant};
 use storage::store::Store;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Two sessions with one person that began this close together are the two ends dialling at once.
 ///
@@ -178,7 +178,7 @@ struct Inner {
     counts: Counts,
     changes: watch::Sender<u64>,
     wake: watch::Sender<u64>,
-    tasks: TaskTracker,
+    tasks: Tasks,
     shutdown: CancellationToken,
 }
 
@@ -194,7 +194,7 @@ impl Sync {
         (network, door): (Network, Door),
         notices: Notices,
         alias: String,
-        tasks: TaskTracker,
+        tasks: Tasks,
         shutdown: CancellationToken,
     ) -> Self {
         Self(Arc::new(Inner {

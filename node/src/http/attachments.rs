@@ -149,7 +149,8 @@ pub(crate) async fn read(
     State(services): State<Services>,
     Pair(id, name): Pair,
 ) -> Result<Response, Refusal> {
-    let Found { attachment, reader } = services.attachment(&id, &name).await?;
+    let found = async move |services: Services| services.attachment(&id, &name).await;
+    let Found { attachment, reader } = blocking::wait(services.clone(), found).await?;
     // The first chunk is read before anything is promised.
     let (first, reader) = blocking::run(services.clone(), move |_| {
         let is_empty = reader.outline().chunks() == 0;

@@ -41,7 +41,8 @@ pub(crate) async fn join(
     State(services): State<Services>,
     Json(join): Json<JoinDevice>,
 ) -> Result<axum::Json<NewIdentity>, Refusal> {
-    Ok(axum::Json(services.join_devices(join).await?))
+    let joined = async move |services: Services| services.join_devices(join).await;
+    blocking::wait(services, joined).await.map(axum::Json)
 }
 
 /// Names a device.

@@ -77,5 +77,6 @@ pub(crate) async fn accept(
     State(services): State<Services>,
     Json(invite): Json<AcceptInvite>,
 ) -> Result<axum::Json<Peer>, Refusal> {
-    Ok(axum::Json(services.accept_invite(invite).await?))
+    let accepted = async move |services: Services| services.accept_invite(invite).await;
+    blocking::wait(services, accepted).await.map(axum::Json)
 }

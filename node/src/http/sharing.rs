@@ -72,7 +72,7 @@ pub(crate) async fn act(
 ) -> Result<Response, Refusal> {
     match segment.verb() {
         Some((id, "revoke")) => {
-            let revoked = revoke(&services, id, body.typed()?).await?;
+            let revoked = revoke(services, id.to_owned(), body.typed()?).await?;
             Ok(revoked.into_response())
         }
         Some((id, "renew")) => {
@@ -97,11 +97,12 @@ pub(crate) async fn act(
     params(("id" = String, Path, description = "The grant, or a unique prefix of its id.")),
     responses((status = 200, description = "It is revoked.", body = Revoked), Problems))]
 pub(crate) async fn revoke(
-    services: &Services,
-    id: &str,
+    services: Services,
+    id: String,
     request: RevokeRequest,
 ) -> Result<axum::Json<Revoked>, Refusal> {
-    Ok(axum::Json(services.revoke(id, request).await?))
+    let revoked = async move |services: Services| services.revoke(&id, request).await;
+    blocking::wait(services, revoked).await.map(axum::Json)
 }
 
 /// Moves the end of a grant, nearer or further away.

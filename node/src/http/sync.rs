@@ -23,7 +23,8 @@ pub(crate) async fn now(
     State(services): State<Services>,
     Maybe(Nothing {}): Maybe<Nothing>,
 ) -> Result<Json<SyncStatus>, Refusal> {
-    Ok(Json(services.sync_now().await?))
+    let tried = async move |services: Services| services.sync_now().await;
+    blocking::wait(services, tried).await.map(Json)
 }
 
 /// Does what the verb behind the person says.
@@ -33,7 +34,7 @@ pub(crate) async fn act(
     Maybe(Nothing {}): Maybe<Nothing>,
 ) -> Result<Json<Proof>, Refusal> {
     match segment.verb() {
-        Some((person, "prove")) => prove(&services, person).await,
+        Some((person, "prove")) => prove(services, person.to_owned()).await,
         _ => Err(no_verb(&segment, "")),
     }
 }
@@ -43,6 +44,7 @@ pub(crate) async fn act(
     params(("person" = String, Path,
         description = "The person: petname, `did:key` or a unique prefix of it.")),
     responses((status = 200, description = "The proof.", body = Proof), Problems))]
-pub(crate) async fn prove(services: &Services, person: &str) -> Result<Json<Proof>, Refusal> {
-    Ok(Json(services.prove(person).await?))
+pub(crate) async fn prove(services: Services, person: String) -> Result<Json<Proof>, Refusal> {
+    let proven = async move |services: Services| services.prove(&person).await;
+    blocking::wait(services, proven).await.map(Json)
 }

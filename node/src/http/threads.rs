@@ -5,16 +5,23 @@
 //! cores, each is answered in its turn instead of all of them late. What waits for a disk, a model
 //! or a peer goes to a thread of its own; see `blocking`.
 //!
-//! They are no threads of the network's: neither waits for the other.
+//! They are no threads of the network's: neither waits for the other. Nothing may block here for
+//! longer than it takes to read; see [`crate::tasks`].
+//!
+//! Invariant: on a thread, whoever asked first is answered first.
 
+use std::convert::Infallible;
 use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
+/// What the system calls these threads, and those that block for them.
+const NAME: &str = "api";
 /// How long a thread waits for more work that blocks.
 const IDLE_THREAD: Duration = Duration::from_mins(10);
 
@@ -24,11 +31,14 @@ pub struct Threads(Arc<[Thread]>);
 
 #[derive(Debug)]
 struct Thread {
+    /// It is a runtime of one thread, which takes up what is ready in the order in which it became so. A
+    /// worker of a larger one begins with the last: with eight programs that search, a quarter of the
+    /// requests overtook the others.
     handle: Handle,
-    /// It has one worker: with more, one sleeps while the other computes and requests wait for it.
-    runtime: Option<Runtime>,
     /// How many connections it has.
     seated: AtomicUsize,
+    /// It ends when this is dropped.
+    _alive: oneshot::Sender<Infallible>,
 }
 
 /// The place of a connection on its thread.
@@ -60,26 +70,25 @@ impl Threads {
 
 impl Thread {
     fn start() -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("api")
+        let runtime = Builder::new_current_thread()
             .enable_all()
+            .thread_name(NAME)
             .thread_keep_alive(IDLE_THREAD)
             .build()?;
+        let handle = runtime.handle().clone();
+        let (alive, gone) = oneshot::channel::<Infallible>();
+        std::thread::Builder::new()
+            .name(NAME.to_owned())
+            .spawn(move || {
+                // Whichever way it ends: nobody holds the other half any more.
+                drop(runtime.block_on(gone));
+                runtime.shutdown_background();
+            })?;
         Ok(Self {
-            handle: runtime.handle().clone(),
-            runtime: Some(runtime),
+            handle,
             seated: AtomicUsize::new(0),
+            _alive: alive,
         })
-    }
-}
-
-impl Drop for Thread {
-    fn drop(&mut self) {
-        // The last to go may be a task, which must not wait.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -99,6 +108,48 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream as StdUnixStream;
+    use std::sync::{Mutex, mpsc};
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::UnixStream;
+
+    const ASKERS: usize = 8;
+
+    #[test]
+    fn whoever_asks_first_is_answered_first() {
+        let thread = Thread::start().unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let (mut askers, mut answered) = (Vec::new(), Vec::new());
+        for number in 0..ASKERS {
+            let (asker, asked) = StdUnixStream::pair().unwrap();
+            asked.set_nonblocking(true).unwrap();
+            let order = Arc::clone(&order);
+            answered.push(thread.handle.spawn(async move {
+                let mut asked = UnixStream::from_std(asked).unwrap();
+                asked.read_u8().await.unwrap();
+                order.lock().unwrap().push(number);
+            }));
+            askers.push(asker);
+        }
+        // All ask while the thread is at work.
+        let ((at_work, is_at_work), (let_go, is_let_go)) = (mpsc::channel(), mpsc::channel());
+        thread.handle.spawn(async move {
+            at_work.send(()).unwrap();
+            is_let_go.recv().unwrap();
+        });
+        is_at_work.recv().unwrap();
+        for asker in &mut askers {
+            asker.write_all(b"?").unwrap();
+        }
+        let_go.send(()).unwrap();
+        let runtime = Builder::new_current_thread().build().unwrap();
+        for answered in answered {
+            runtime.block_on(answered).unwrap();
+        }
+        let expect: Vec<usize> = (0..ASKERS).collect();
+        assert_eq!(*order.lock().unwrap(), expect);
+    }
 
     #[test]
     fn connections_are_spread_over_the_threads_and_leave_room_when_they_end() {

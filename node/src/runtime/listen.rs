@@ -6,19 +6,19 @@
 use super::StartError;
 use crate::config::{API_LISTEN_DEFAULT, Config, Places};
 use crate::http::{self, Edge, Transport};
+use crate::tasks::Tasks;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Binds the socket, the loopback listeners and the one for metrics, and serves them.
 pub(super) async fn serve(
     places: &Places,
     config: &Config,
     (router, metrics): (impl Fn(Edge) -> http::Router, http::Router),
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     shutdown: &CancellationToken,
 ) -> Result<Vec<String>, StartError> {
     let threads = http::Threads::start().map_err(|error| StartError::Threads {
@@ -60,7 +60,7 @@ async fn serve_metrics(
     config: &Config,
     router: http::Router,
     threads: &http::Threads,
-    tasks: &TaskTracker,
+    tasks: &Tasks,
     shutdown: &CancellationToken,
 ) -> Result<(), StartError> {
     let address = &config.telemetry.metrics_listen;

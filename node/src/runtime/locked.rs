@@ -6,11 +6,11 @@ use super::{Said, StartError, hold_store, listen, prepare_folder, wind_down};
 use crate::config::{Config, Places};
 use crate::http;
 use crate::http::locked::Gate;
+use crate::tasks::Tasks;
 use crate::unlock::Secret;
 use storage::kv::Kv as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Waits until somebody brings the secret, or `shutdown` is cancelled; tells where it listened.
 pub(super) async fn wait(
@@ -22,7 +22,7 @@ pub(super) async fn wait(
     prepare_folder(&places.data)?;
     let held = hold_store(&places.data)?;
     let stop = shutdown.child_token();
-    let tasks = TaskTracker::new();
+    let tasks = Tasks::here();
     let (opened, mut secrets) = mpsc::channel(1);
     let gate = Gate::new(places.data.clone(), config.unlock.clone(), opened);
     let router = |edge| http::locked_router(gate.clone(), edge);

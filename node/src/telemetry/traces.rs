@@ -175,6 +175,11 @@ pub fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
     }
 }
 
+/// Has a task begin its steps where whoever begins it is, on whatever thread it runs.
+pub fn carried_along<F: Future>(task: F) -> WithContext<F> {
+    task.with_current_context()
+}
+
 /// A step of work. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Span(Option<Context>);
