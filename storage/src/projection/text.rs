@@ -36,6 +36,7 @@ mod fresh;
 mod gather;
 mod known;
 pub(crate) mod language;
+mod mask;
 mod plan;
 mod query;
 mod schema;

@@ -14,6 +14,7 @@ use tantivy::{DocId, SegmentReader};
 
 use super::forms::Forms;
 use super::known::Known;
+use super::mask::Masks;
 use super::schema::{LANGUAGES, SLOT};
 use super::sheet::place;
 use crate::slots::Slot;
@@ -27,9 +28,12 @@ pub(super) struct Columns {
     pub(super) known: Known,
 }
 
-/// The columns of the segments that are searched.
+/// The columns of the segments that are searched, and the masks of the views they are searched in.
 #[derive(Debug, Default)]
-pub(super) struct Unpacked(Mutex<HashMap<SegmentId, Arc<Columns>>>);
+pub(super) struct Unpacked {
+    columns: Mutex<HashMap<SegmentId, Arc<Columns>>>,
+    pub(super) masks: Masks,
+}
 
 impl Columns {
     fn unpack(reader: &SegmentReader) -> tantivy::Result<Self> {
@@ -50,6 +54,11 @@ impl Columns {
         self.slots.get(place(doc)).copied().map(Slot)
     }
 
+    /// Returns the slots of all documents, by their place.
+    pub(super) fn slots(&self) -> &[u64] {
+        &self.slots
+    }
+
     /// Returns the languages a document may be in.
     pub(super) fn languages(&self, doc: DocId) -> u64 {
         let languages = self.languages.get(place(doc)).copied();
@@ -60,7 +69,7 @@ impl Columns {
 impl Unpacked {
     /// Returns the columns of these segments, in their order, and lets go of others.
     pub(super) fn of(&self, readers: &[SegmentReader]) -> tantivy::Result<Vec<Arc<Columns>>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
         let columns = readers.iter().map(|reader| {
             let id = reader.segment_id();
             let columns = match known.get(&id) {

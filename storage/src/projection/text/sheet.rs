@@ -23,7 +23,8 @@ use super::view::{Segment, View, words_of};
 /// How many searches at a time find sheets that are ready; each takes five bytes a document.
 const KEPT_MAX: usize = 2;
 
-const WORD_BITS: usize = 64;
+/// The bits of a word of memory.
+pub(super) const WORD_BITS: usize = 64;
 
 /// A document that has a part of the query.
 #[derive(Debug, Clone, Copy)]
@@ -127,8 +128,8 @@ impl Sheet {
         let in_all = languages == Languages::ALL.0;
         while !postings.docs().is_empty() {
             for (&doc, &times) in postings.docs().iter().zip(postings.freqs()) {
-                if in_all || segment.languages(doc) & languages != 0 {
-                    self.count_in(segment, doc, times, (weight, kind));
+                if segment.shows(doc) && (in_all || segment.languages(doc) & languages != 0) {
+                    self.add(doc, weighed(weight, times), kind);
                 }
             }
             postings.advance();
@@ -145,8 +146,7 @@ impl Sheet {
         (weight, kind): (f32, MatchKind),
     ) {
         if segment.shows(doc) {
-            let times = u16::try_from(times).unwrap_or(u16::MAX);
-            self.add(doc, weight * f32::from(times), kind);
+            self.add(doc, weighed(weight, times), kind);
         }
     }
 
@@ -215,6 +215,11 @@ impl Sheet {
         }
         List::of(found)
     }
+}
+
+/// Returns what it is worth to have a word so many times.
+fn weighed(weight: f32, times: u32) -> f32 {
+    weight * f32::from(u16::try_from(times).unwrap_or(u16::MAX))
 }
 
 /// Returns the place of a document in a list over a segment.

@@ -12,6 +12,7 @@ mod beside;
 mod best;
 mod known;
 mod languages;
+mod views;
 
 fn open(folder: &Path) -> Result<TextIndex, TextError> {
     TextIndex::open(folder, cipher(Context::TextIndex))

@@ -16,6 +16,7 @@ use super::aside::TextAside;
 use super::columns::{Columns, Unpacked};
 use super::forms::Forms;
 use super::known::Known;
+use super::mask::Mask;
 use super::sheet::place;
 use super::small::SmallIndex;
 use crate::slots::{Slot, SlotSet};
@@ -45,6 +46,8 @@ pub(super) enum Source<'a> {
 pub(super) struct Part<'a> {
     pub(super) reader: &'a SegmentReader,
     has_deletes: bool,
+    /// Which documents a narrow view shows.
+    mask: Option<Arc<Mask>>,
     columns: Arc<Columns>,
     lengths: FieldNormReader,
 }
@@ -95,10 +98,13 @@ fn segments<'a>(
 ) -> tantivy::Result<Vec<Segment<'a>>> {
     let readers = searcher.segment_readers();
     let columns = unpacked.of(readers)?;
+    let masks = allowed.map(|allowed| unpacked.masks.of(readers, &columns, allowed));
+    let mut masks = masks.into_iter().flatten();
     let segments = readers.iter().zip(columns).map(|(reader, columns)| {
         let source = Source::Engine(Part {
             reader,
             has_deletes: reader.has_deletes(),
+            mask: masks.next(),
             columns,
             lengths: reader.get_fieldnorms_reader(with_length)?,
         });
@@ -118,14 +124,14 @@ impl Segment<'_> {
 
     /// Returns whether a document can be seen.
     pub(super) fn shows(&self, doc: DocId) -> bool {
-        let is_there = match &self.source {
-            Source::Engine(part) => !part.has_deletes || !part.reader.is_deleted(doc),
-            Source::Small(small) => small.is_there(doc),
-        };
-        is_there
-            && self
-                .allowed
-                .is_none_or(|allowed| self.slot(doc).is_some_and(|slot| allowed.contains(slot)))
+        let is_allowed = |slot: Slot| self.allowed.is_none_or(|allowed| allowed.contains(slot));
+        match &self.source {
+            Source::Engine(part) => match &part.mask {
+                Some(mask) => mask.shows(doc),
+                None => !part.has_deletes || !part.reader.is_deleted(doc),
+            },
+            Source::Small(small) => small.is_there(doc) && small.slot(doc).is_some_and(is_allowed),
+        }
     }
 
     /// Returns whether all documents can be seen that were not deleted.

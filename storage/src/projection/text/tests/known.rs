@@ -20,17 +20,17 @@ const WORDS: [&str; 9] = [
     "oven",
 ];
 
-fn text(random: &mut Entropy) -> String {
+pub(super) fn text(random: &mut Entropy) -> String {
     let words = (0..random.below(8)).map(|_| word(random));
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn word(random: &mut Entropy) -> &'static str {
+pub(super) fn word(random: &mut Entropy) -> &'static str {
     WORDS[usize::try_from(random.below(9)).unwrap()]
 }
 
 /// A whole word, the beginning of one, or one that is mistyped.
-fn query(random: &mut Entropy) -> TextQuery {
+pub(super) fn query(random: &mut Entropy) -> TextQuery {
     let (first, second) = (word(random), word(random));
     let asked = match random.below(5) {
         0 => format!("{first} {second}"),
