@@ -70,16 +70,16 @@ impl SlotSet {
 
     /// Iterates over the members in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        (0u64..).zip(&self.words).flat_map(|(index, &word)| {
-            let mut rest = word;
-            std::iter::from_fn(move || {
-                if rest == 0 {
-                    return None;
-                }
-                let bit = u64::from(rest.trailing_zeros());
-                rest &= rest - 1;
-                Some(Slot(index * WORD_BITS + bit))
-            })
+        let mut words = (0u64..).zip(&self.words);
+        let (mut index, mut rest) = (0, 0);
+        std::iter::from_fn(move || {
+            while rest == 0 {
+                let (next, word) = words.next()?;
+                (index, rest) = (next, *word);
+            }
+            let bit = u64::from(rest.trailing_zeros());
+            rest &= rest - 1;
+            Some(Slot(index * WORD_BITS + bit))
         })
     }
 

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Hit;
 use crate::projection::text::language::{Languages, Stems};
@@ -367,7 +368,7 @@ fn whole_words(words: &[Range<usize>], range: Range<usize>, keep: usize) -> Rang
 /// What to look for.
 #[derive(Debug)]
 enum Term {
-    Forms(Stems, String),
+    Forms(Arc<Stems>, String),
     Prefix(String),
     Fuzzy(String),
     /// Words that follow each other.
@@ -389,7 +390,7 @@ impl Term {
         Some(match reason.chars().last() {
             Some('*') => Self::Prefix(word),
             Some('~') => Self::Fuzzy(word),
-            _ => Self::Forms(Stems::of(&word), word),
+            _ => Self::Forms(Stems::known(&word), word),
         })
     }
 

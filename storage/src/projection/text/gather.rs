@@ -12,9 +12,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tantivy::postings::TermInfo;
-use tantivy::query::{EnableScoring, FuzzyTermQuery, PhraseQuery, Query};
+use tantivy::query::{EnableScoring, FuzzyTermQuery, PhraseQuery, Query as _};
 use tantivy::schema::IndexRecordOption;
-use tantivy::{DocId, InvertedIndexReader, Term};
+use tantivy::{InvertedIndexReader, Term};
 use tantivy_fst::Automaton;
 
 use super::MatchKind;
@@ -23,7 +23,7 @@ use super::forms::Form;
 use super::language::{Languages, Stems};
 use super::schema::Fields;
 use super::sheet::{List, Lists, Sheet};
-use super::small::{Posting, SmallIndex};
+use super::small::SmallIndex;
 use super::view::{Part, Segment, Source, View};
 
 /// How often a word as asked for counts beside another form of it.
@@ -92,7 +92,7 @@ impl<'a> Gather<'a> {
     /// for before.
     fn with_forms(&mut self, word: &str) -> tantivy::Result<Lists> {
         let mut others = Others {
-            stems: LazyCell::new(|| Stems::of(word)),
+            stems: LazyCell::new(|| Stems::known(word)),
             known: HashMap::new(),
         };
         let mut lists = Vec::with_capacity(self.sheets.len());
@@ -122,11 +122,23 @@ impl<'a> Gather<'a> {
             }
             return Ok(self.take());
         }
+        let kind = MatchKind::Phrase;
         for (number, (field, _)) in (0..).zip(self.fields.weighted()) {
             let terms = words.iter().map(|word| Term::from_field_text(field, word));
-            let query = PhraseQuery::new(terms.collect());
-            let in_small = |small: &SmallIndex| Ok(small.with_row(number, words).collect());
-            self.matching(&query, &in_small, (1.0, MatchKind::Phrase))?;
+            let searching = EnableScoring::disabled_from_searcher(self.view.searcher);
+            let matches = PhraseQuery::new(terms.collect()).weight(searching)?;
+            for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
+                match &segment.source {
+                    Source::Engine(part) => {
+                        sheet.mark(segment, matches.scorer(part.reader, 1.0)?, 1.0, kind);
+                    }
+                    Source::Small(small) => {
+                        for doc in small.with_row(number, words) {
+                            sheet.mark_in(segment, doc, 1.0, kind);
+                        }
+                    }
+                }
+            }
         }
         Ok(self.take())
     }
@@ -173,38 +185,30 @@ impl<'a> Gather<'a> {
 
     /// Finds words that differ by some letters.
     fn mistyped(&mut self, word: &str, distance: u8) -> tantivy::Result<()> {
-        for (number, (field, weight)) in (0..).zip(self.fields.weighted()) {
-            let term = Term::from_field_text(field, word);
-            let query = FuzzyTermQuery::new(term, distance, true);
-            let in_small = |small: &SmallIndex| {
-                let automaton = query.automaton()?;
-                let alike = small.words(number);
-                let alike = alike.filter(|(term, _)| takes(&automaton, term));
-                Ok(docs(alike.flat_map(|(_, postings)| postings)))
-            };
-            let weight = weight * FUZZY_WEIGHT;
-            self.matching(&query, &in_small, (weight, MatchKind::Fuzzy))?;
-        }
-        Ok(())
-    }
-
-    /// Takes documents in that match a query; `in_small` returns those of a small index.
-    fn matching(
-        &mut self,
-        query: &dyn Query,
-        in_small: &dyn Fn(&SmallIndex) -> tantivy::Result<Vec<DocId>>,
-        (weight, kind): (f32, MatchKind),
-    ) -> tantivy::Result<()> {
-        let searching = EnableScoring::disabled_from_searcher(self.view.searcher);
-        let matches = query.weight(searching)?;
+        // Whatever the field, the words are the same.
+        let term = Term::from_field_text(self.fields.body, word);
+        let automaton = FuzzyTermQuery::new(term, distance, true).automaton()?;
         for (segment, sheet) in self.view.segments.iter().zip(&mut *self.sheets) {
-            match &segment.source {
-                Source::Engine(part) => {
-                    sheet.mark(segment, matches.scorer(part.reader, 1.0)?, weight, kind);
-                }
-                Source::Small(small) => {
-                    for doc in in_small(small)? {
-                        sheet.mark_in(segment, doc, weight, kind);
+            for (number, (field, weight)) in (0..).zip(self.fields.weighted()) {
+                let weight = weight * FUZZY_WEIGHT;
+                match &segment.source {
+                    Source::Engine(part) => {
+                        let index = part.reader.inverted_index(field)?;
+                        let alike = index.terms().search(&automaton).without_keys();
+                        let mut alike = alike.into_stream()?;
+                        while alike.advance() {
+                            let basic = IndexRecordOption::Basic;
+                            let term = alike.value();
+                            let postings = index.read_postings_from_terminfo(term, basic)?;
+                            sheet.mark(segment, postings, weight, MatchKind::Fuzzy);
+                        }
+                    }
+                    Source::Small(small) => {
+                        let alike = small.words(number);
+                        let alike = alike.filter(|(term, _)| takes(&automaton, term));
+                        for posting in alike.flat_map(|(_, postings)| postings) {
+                            sheet.mark_in(segment, posting.doc, weight, MatchKind::Fuzzy);
+                        }
                     }
                 }
             }
@@ -254,8 +258,8 @@ fn count_exact(
 }
 
 /// What a word is compared with: its stems, and what came of words it was compared with.
-struct Others<F: FnOnce() -> Stems> {
-    stems: LazyCell<Stems, F>,
+struct Others<F: FnOnce() -> Arc<Stems>> {
+    stems: LazyCell<Arc<Stems>, F>,
     known: HashMap<Box<str>, Compared>,
 }
 
@@ -266,7 +270,7 @@ struct Compared {
     alike_in: u64,
 }
 
-impl<F: FnOnce() -> Stems> Others<F> {
+impl<F: FnOnce() -> Arc<Stems>> Others<F> {
     /// Counts the other forms of the word, each in texts of the languages it is a form in.
     fn count(
         &mut self,
@@ -360,10 +364,6 @@ fn takes(automaton: &impl Automaton<State = u32>, word: &str) -> bool {
         state = automaton.accept(&state, byte);
     }
     automaton.is_match(&state)
-}
-
-fn docs<'a>(postings: impl Iterator<Item = &'a Posting>) -> Vec<DocId> {
-    postings.map(|posting| posting.doc).collect()
 }
 
 /// Returns in which of these languages a word is a form of the one with the stems.

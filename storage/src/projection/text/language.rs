@@ -7,9 +7,11 @@
 //!
 //! Invariant: what is told of one text depends on nothing but that text.
 
-use std::sync::OnceLock;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use frostem::{Algorithm, Stemmer};
+use lru::LruCache;
 use rustc_hash::FxHashMap;
 
 /// The words at the beginning of a text that are looked at.
@@ -22,6 +24,9 @@ const VOTE: u32 = 24;
 const FORM_BYTES_MORE: usize = 9;
 /// The words of a language other than English a query needs before they are left out of it.
 const QUERY_WORDS_MIN: usize = 2;
+
+/// Words whose stems are kept, those asked for last; each takes some hundred bytes.
+const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(512).expect("is not zero");
 
 /// The language whose place is 0.
 const ENGLISH: u64 = 1;
@@ -226,7 +231,7 @@ struct Stem {
 
 impl Stems {
     /// Takes a word in its exact form.
-    pub(crate) fn of(word: &str) -> Self {
+    fn of(word: &str) -> Self {
         // A number and a character that is a word have one form.
         let has_forms = word.chars().count() > 2 && word.chars().any(char::is_alphabetic);
         let is_latin = word.bytes().any(|byte| byte.is_ascii_alphabetic());
@@ -258,6 +263,20 @@ impl Stems {
             word: word.to_owned(),
             each: stems,
         }
+    }
+
+    /// Returns the stems of a word as [`Stems::of`] does. Who searches asks for them twice, to find texts
+    /// and to show them, and again with every key that is pressed.
+    pub(crate) fn known(word: &str) -> Arc<Self> {
+        static KNOWN: LazyLock<Mutex<LruCache<Box<str>, Arc<Stems>>>> =
+            LazyLock::new(|| Mutex::new(LruCache::new(KNOWN_MAX)));
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stems) = known().get(word) {
+            return Arc::clone(stems);
+        }
+        let stems = Arc::new(Self::of(word));
+        known().put(word.into(), Arc::clone(&stems));
+        stems
     }
 
     /// Returns what every form of the word begins with; none if it has no other form.
