@@ -25,7 +25,9 @@ const FORM_BYTES_MORE: usize = 9;
 /// The words of a language other than English a query needs before they are left out of it.
 const QUERY_WORDS_MIN: usize = 2;
 
-/// Words whose stems are kept, those asked for last; each takes some hundred bytes.
+/// The longest word whose stems are kept, in bytes: what people search for is shorter.
+const KNOWN_BYTES_MAX: usize = 64;
+/// Words whose stems are kept, those asked for last; each takes a kilobyte at most, about.
 const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(512).expect("is not zero");
 
 /// The language whose place is 0.
@@ -275,7 +277,9 @@ impl Stems {
             return Arc::clone(stems);
         }
         let stems = Arc::new(Self::of(word));
-        known().put(word.into(), Arc::clone(&stems));
+        if word.len() <= KNOWN_BYTES_MAX {
+            known().put(word.into(), Arc::clone(&stems));
+        }
         stems
     }
 
