@@ -2,8 +2,8 @@
 //!
 //! A request that only reads is answered on the thread it arrived on. To hand it to another one and
 //! the answer back takes as long as a small request does, and when more are asked than there are
-//! cores, each is answered in its turn instead of all of them late. What waits for a disk, a model
-//! or a peer goes to a thread of its own; see `blocking`.
+//! cores, each is answered in its turn instead of all of them late. What waits for a disk or a model
+//! goes to a thread of its own, what waits for a peer to the node's tasks; see `blocking`.
 //!
 //! They are no threads of the network's: neither waits for the other. Nothing may block here for
 //! longer than it takes to read; see [`crate::tasks`].
